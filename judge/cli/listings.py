@@ -19,7 +19,7 @@ from judge.cli.executed import (
 from judge.cli.group import CONFIG, FAILED, SERVER, Commands, cli, version
 from judge.cli.metadata_options import META_FILTER, as_metadata
 from judge.cli.run_control import YES, confirm, full_name
-from judge.cli.run_progress import n_replies, n_without_verdict, run_summary, sentence
+from judge.cli.run_progress import n_without_verdict, run_summary, sentence
 from judge.cli.tables import console, counted, table
 from judge.domain.money import usd
 from judge.domain.run import RunState
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.timestamp_pb2 import Timestamp
 
-    from judge.api.v1.dataset_service_pb2 import Dataset
+    from judge.api.v1.dataset_service_pb2 import Dataset, DeleteDatasetResponse
     from judge.api.v1.run_service_pb2 import Run
     from judge.api.v1.verdict_pb2 import Verdict
 
@@ -262,13 +262,19 @@ def _dataset_row(each: Dataset) -> tuple[str, ...]:
     return (each.name.removeprefix("datasets/"), *(f"{count:,}" for count in counts))
 
 
-def _what_is_lost(runs: Sequence[Run]) -> str:
-    """Say what is deleted with the *runs* of a dataset, and what it cost."""
-    replies = sum(n_replies(each) for each in runs)
-    at_most = "at most " * any(judge.uncounted for each in runs for judge in each.spending)
-    cost = sum(each.cost_micros for each in runs)
-    things = f"its {counted(len(runs), 'run')} and {counted(replies, 'reply', 'replies')}"
-    return f"{things}, which cost {at_most}${usd(cost)}"
+def _what_is_lost(doomed: DeleteDatasetResponse) -> str:
+    """Say what is deleted with a dataset, and what it cost.
+
+    >>> from judge.api.v1.dataset_service_pb2 import DeleteDatasetResponse
+    >>> _what_is_lost(DeleteDatasetResponse(runs=2, cost_micros=460_000))
+    'its 2 runs, which cost $0.46'
+    """
+    cost = "at most " * bool(doomed.uncounted) + f"${usd(doomed.cost_micros)}"
+    runs = f"its {counted(doomed.runs, 'run')}, which cost {cost}"
+    if not doomed.replies:
+        return runs
+    replies = f"{counted(doomed.replies, 'reply', 'replies')} that no other dataset uses"
+    return f"{runs} (without runs that were deleted before), and {replies}"
 
 
 @datasets.command("delete")
@@ -290,12 +296,11 @@ def delete_dataset_command(service: ServiceTarget, name: str, *, yes: bool) -> i
                 run_id, state = unfinished.name.removeprefix("runs/"), state_word(unfinished)
                 message = f"run {run_id} of {name} is {state}. Cancel it before you delete: judge cancel {run_id}"
                 raise click.ClickException(message)
-            runs = [each async for each in client.list_runs(name)]
             bare = name.removeprefix("datasets/")
-            confirm(f"Delete dataset {bare} with {_what_is_lost(runs)}?", yes=yes)
+            doomed = await client.delete_dataset(name, validate_only=True)
+            confirm(f"Delete dataset {bare} with {_what_is_lost(doomed)}?", yes=yes)
             deleted = await client.delete_dataset(name)
-            cost = "at most " * bool(deleted.uncounted) + f"${usd(deleted.cost_micros)}"
-            click.echo(f"Deleted dataset {bare} with {counted(deleted.runs, 'run')}, which cost {cost}.", err=True)
+            click.echo(f"Deleted dataset {bare} with {_what_is_lost(deleted)}.", err=True)
             return 0
 
     return run(work())

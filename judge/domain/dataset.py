@@ -223,11 +223,11 @@ class BatchResult:
 
 @dataclass(frozen=True, slots=True)
 class DeletedRuns:
-    """The runs that were deleted with a dataset: how many, their replies and calls, and what they cost."""
+    """The runs that are deleted with a dataset: how many, their calls, what they cost; and the replies."""
 
     runs: int = 0
     replies: int = 0
-    """Replies of their presentations, including those that hold no verdict."""
+    """Distinct replies that only this dataset reaches, also those of runs that were deleted before."""
     calls: int = 0
     cost_micros: int = 0
     uncounted: int = 0

@@ -28,8 +28,12 @@ class DatasetRows(Protocol):
     async def delete_dataset(self, tenant: str, name: str) -> DeletedRuns:
         """Make the dataset unreadable, remove its runs, and delete what no other dataset of the tenant holds.
 
-        Returns what its runs were.
+        Returns what its runs and replies were.
         """
+        ...
+
+    async def count_deletion(self, tenant: str, name: str) -> DeletedRuns:
+        """Return what delete_dataset would delete."""
         ...
 
     async def finish_deletions(self) -> int:

@@ -120,9 +120,13 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         return pb.ListDatasetsResponse(datasets=page, next_page_token=more)
 
     async def DeleteDataset(self, request: pb.DeleteDatasetRequest, context: Any) -> pb.DeleteDatasetResponse:
-        """Delete a dataset with its runs. The deletion continues if the caller goes away."""
-        runs = await self._deletions.run(self._store.delete_dataset(TENANT, _name(request.name)))
-        return pb.DeleteDatasetResponse(**asdict(runs))
+        """Delete a dataset with its runs, or only count them. The deletion continues if the caller goes away."""
+        name = _name(request.name)
+        if request.validate_only:
+            deleted = await self._store.count_deletion(TENANT, name)
+        else:
+            deleted = await self._deletions.run(self._store.delete_dataset(TENANT, name))
+        return pb.DeleteDatasetResponse(**asdict(deleted))
 
     async def DeleteLabels(self, request: pb.DeleteLabelsRequest, context: Any) -> pb.DeleteLabelsResponse:
         """Delete an annotator's labels from a dataset."""

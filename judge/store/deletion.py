@@ -7,13 +7,13 @@ a transaction. If the process ends in between, the next process that opens the s
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, select, tuple_, update
 
 from judge.domain.dataset import DeletedRuns
 from judge.domain.errors import NotFound, Precondition
-from judge.domain.outcome import VerdictStatus
 from judge.domain.run import ENDED, RunState, Spent
 from judge.ports.clock import Clock
 from judge.store import schema as s
@@ -37,18 +37,22 @@ class Deletion:
     async def delete_dataset(self, tenant: str, name: str) -> DeletedRuns:
         """Delete a dataset, its runs, and what no other dataset of the tenant has. Costs stay in call_attempt.
 
-        Returns what its runs were.
+        Returns what its runs and replies were.
         """
         now = self._clock.now()
-
-        def work(c: Connection) -> tuple[Row, DeletedRuns]:
-            dataset = dataset_row(c, tenant, name, "alone")
-            runs = _count_runs(c, dataset["id"])
-            return _begin(c, dataset, now), runs
-
-        dataset, runs = await self._db.write(work)
+        deleted = await self.count_deletion(tenant, name)
+        dataset = await self._db.write(lambda c: _begin(c, dataset_row(c, tenant, name, "alone"), now))
         await self._finish(dataset)
-        return runs
+        return deleted
+
+    async def count_deletion(self, tenant: str, name: str) -> DeletedRuns:
+        """Return what delete_dataset would delete: the dataset's runs, and the replies that only it reaches."""
+
+        def work(c: Connection) -> DeletedRuns:
+            dataset = dataset_row(c, tenant, name)
+            return replace(_count_runs(c, dataset["id"]), replies=_count_replies(c, dataset))
+
+        return await self._db.read(work)
 
     async def finish_deletions(self) -> int:
         """Delete what is left of datasets whose deletion was interrupted, and return how many there were."""
@@ -82,18 +86,24 @@ class Deletion:
 
 
 def _count_runs(c: Connection, mine: int) -> DeletedRuns:
-    """Count the runs of a dataset that are not deleted, their replies and calls, and what they cost."""
+    """Count the runs of a dataset that are not deleted, their calls, and what they cost."""
     r = s.run.c
-    rows = c.execute(
-        select(r.by_status, r.calls, r.cost_micros, r.spent).where(r.dataset_id == mine, r.reason != DELETED)
-    ).all()
+    rows = c.execute(select(r.calls, r.cost_micros, r.spent).where(r.dataset_id == mine, r.reason != DELETED)).all()
     return DeletedRuns(
         runs=len(rows),
-        replies=sum(row.by_status.get(status.name.lower(), 0) for row in rows for status in VerdictStatus),
         calls=sum(row.calls for row in rows),
         cost_micros=sum(row.cost_micros for row in rows),
         uncounted=sum(Spent(*used).uncounted for row in rows for used in row.spent.values()),
     )
+
+
+def _count_replies(c: Connection, dataset: Row) -> int:
+    """Count the answers to calls that only this dataset reaches, whichever run made them. No upload is one."""
+    gone = _own_contents(c, dataset)
+    a = s.answer.c
+    uploaded = select(s.recorded.c.answer_id).where(s.recorded.c.answer_id == a.id).exists()
+    query = select(a.prompt, a.first, a.second).where(a.tenant_id == dataset["tenant_id"], ~uploaded)
+    return sum(not gone.isdisjoint(row) for row in c.execute(query)) if gone else 0
 
 
 def _begin(c: Connection, dataset: Row, now: float) -> Row:
@@ -156,12 +166,9 @@ def _some_answers(c: Connection, dataset: Row, after: int) -> int | None:
 
     Return the id of the last answer that was checked, or None at the end.
     """
-    owner = dataset["tenant_id"]
-    others = select(s.dataset.c.id).where(s.dataset.c.tenant_id == owner, s.dataset.c.revision != GONE)
-    held = _contents(c, *(table.c.dataset_id.in_(others) for table in _TEXTS))
-    gone = _contents(c, *(table.c.dataset_id == dataset["id"] for table in _TEXTS)) - held
+    gone = _own_contents(c, dataset)
     a = s.answer.c
-    query = select(a.id, a.prompt, a.first, a.second).where(a.tenant_id == owner, a.id > after)
+    query = select(a.id, a.prompt, a.first, a.second).where(a.tenant_id == dataset["tenant_id"], a.id > after)
     rows = c.execute(query.order_by(a.id).limit(BATCH)).all() if gone else []
     _delete_answers(c, {row.id for row in rows if row.prompt in gone or row.first in gone or row.second in gone})
     return rows[-1].id if rows else None
@@ -191,6 +198,15 @@ def _delete_answers(c: Connection, answers: set[int]) -> None:
     for chunk in chunks(sorted(answers)):
         c.execute(delete(s.parsed_verdict).where(s.parsed_verdict.c.answer_id.in_(chunk)))
         c.execute(delete(s.answer).where(s.answer.c.id.in_(chunk)))
+
+
+def _own_contents(c: Connection, dataset: Row) -> set[int]:
+    """Return the interned ids of the texts that no other dataset of the tenant has."""
+    others = select(s.dataset.c.id).where(
+        s.dataset.c.tenant_id == dataset["tenant_id"], s.dataset.c.revision != GONE, s.dataset.c.id != dataset["id"]
+    )
+    held = _contents(c, *(table.c.dataset_id.in_(others) for table in _TEXTS))
+    return _contents(c, *(table.c.dataset_id == dataset["id"] for table in _TEXTS)) - held
 
 
 def _contents(c: Connection, prompts: ColumnElement[bool], outputs: ColumnElement[bool]) -> set[int]:

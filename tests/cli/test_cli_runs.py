@@ -153,9 +153,10 @@ def test_datasets_are_listed_and_deleted(judge: Commands) -> None:
 
     assert [(row["name"], row["prompts"]) for row in judge.rows("datasets")] == [("datasets/d", 48)]
     unconfirmed = judge("datasets", "delete", "d")
-    assert "with its 1 run and 120 replies, which cost $0.00?" in str(unconfirmed.exception)
-    assert "--yes" in str(unconfirmed.exception)
-    assert judge("datasets", "delete", "d", "--yes").stderr == "Deleted dataset d with 1 run, which cost $0.00.\n"
+    cost = "$0.00 (without runs that were deleted before)"
+    lost = f"its 1 run, which cost {cost}, and 120 replies that no other dataset uses"
+    assert f"Delete dataset d with {lost}? Add --yes" in str(unconfirmed.exception)
+    assert judge("datasets", "delete", "d", "--yes").stderr == f"Deleted dataset d with {lost}.\n"
     assert judge("datasets").stderr == "There are no datasets.\n"
     assert "'d'" in sentence_of(judge("datasets", "delete", "d", "--yes"))
 

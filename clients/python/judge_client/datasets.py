@@ -43,11 +43,13 @@ class DatasetCalls(Connection):
             for dataset in page.datasets:
                 yield dataset
 
-    async def delete_dataset(self, dataset: str) -> pb.DeleteDatasetResponse:
-        """Delete the dataset. It is unreadable at once. Returns how many runs it had, and what they cost."""
-        return await unary(
-            self.datasets.DeleteDataset, pb.DeleteDatasetRequest(name=dataset_name(dataset)), self.timeout
-        )
+    async def delete_dataset(self, dataset: str, *, validate_only: bool = False) -> pb.DeleteDatasetResponse:
+        """Delete the dataset. It is unreadable at once. Returns how many runs it had, and what they cost.
+
+        With *validate_only*, nothing is deleted: returns what would be.
+        """
+        request = pb.DeleteDatasetRequest(name=dataset_name(dataset), validate_only=validate_only)
+        return await unary(self.datasets.DeleteDataset, request, self.timeout)
 
     async def delete_labels(self, dataset: str, annotators: str) -> int:
         """Delete the labels of *annotators*, where `*` matches anything. Returns the number of deleted labels."""

@@ -878,16 +878,20 @@ class DeleteDatasetRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`datasets/NAME`."""
+    validate_only: _builtins.bool
+    """Whether to delete nothing, and only return what would be deleted."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -905,13 +909,15 @@ class DeleteDatasetResponse(_message.Message):
     COST_MICROS_FIELD_NUMBER: _builtins.int
     UNCOUNTED_FIELD_NUMBER: _builtins.int
     runs: _builtins.int
-    """Its runs."""
+    """Its runs. Those that were deleted before do not count here, nor in calls and costs."""
     replies: _builtins.int
-    """Their replies, including those that hold no verdict. A reply that another dataset needs stays stored."""
+    """Distinct replies that no other dataset needs, including those that hold no verdict and those of runs that were
+    deleted before. Uploaded verdicts do not count.
+    """
     calls: _builtins.int
-    """Their calls."""
+    """The calls of the runs."""
     cost_micros: _builtins.int
-    """What they cost, in micro-USD."""
+    """What the runs cost, in micro-USD."""
     uncounted: _builtins.int
     """Calls whose tokens nobody counted. Each counts in cost_micros at most."""
     def __init__(
