@@ -18,21 +18,33 @@ EXECUTING = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING, RunState.CANCE
 
 
 def explain_open_calls(state: Run, *, executed: bool) -> str:
-    """Say what the calls of a run are that have not settled; nothing if there are none.
+    """Say in a sentence what the calls of a run are that have not settled; nothing if there are none.
 
-    *executed* says whether a process executes runs of the store.
+    *executed* says whether a process executes runs of the store. It has booked what was lost before it began.
+
+    >>> from judge.api.v1.run_service_pb2 import OpenCalls, Run
+    >>> explain_open_calls(Run(open=OpenCalls(calls=2, cost_micros=22_900)), executed=False)
+    '2 calls were lost with the process; they cost at most $0.0229 more.'
+    >>> explain_open_calls(Run(open=OpenCalls(calls=1, cost_micros=11_400)), executed=True)
+    '1 call is in flight; it costs at most $0.0114 more.'
     """
     calls, batched = state.open.calls, state.open.batched
     if not calls:
         return ""
+    lost = calls - batched
     if executed:
-        status = "in flight or lost with their process"
+        status = f"{_count(calls, 'is', 'are')} in flight"
     elif batched:
-        lost = f"{calls - batched:,} lost with their process and " if calls > batched else ""
-        status = f"not settled, {lost}{batched:,} in a batch at the provider"
+        begin = f"{_count(lost, 'was', 'were')} lost with the process, and " if lost else ""
+        status = f"{begin}{_count(batched, 'is', 'are')} in a batch at the provider"
     else:
-        status = "lost with their process"
-    return f"{calls:,} call{'s' * (calls != 1)} {status}, at most ${usd(state.open.cost_micros)} more"
+        status = f"{_count(calls, 'was', 'were')} lost with the process"
+    cost = f"at most ${usd(state.open.cost_micros)} more"
+    return f"{status}; {'they cost' if calls > 1 else 'it costs'} {cost}."
+
+
+def _count(calls: int, singular: str, plural: str) -> str:
+    return f"{calls:,} call{'s' * (calls != 1)} {singular if calls == 1 else plural}"
 
 
 def state_word(state: Run) -> str:

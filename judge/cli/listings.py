@@ -66,8 +66,8 @@ def _print_runs(runs: Sequence[Run], *, executed: bool) -> None:
     table("", columns, rows, unfolded=("run", "state", "verdicts"))
     for each in runs:
         killed = was_killed(each, executed=executed)
-        message = how_to_continue(each) if killed else sentence(each.state_message)
-        parts = (message, sentence(explain_open_calls(each, executed=executed)))
+        unsettled = explain_open_calls(each, executed=executed)
+        parts = (unsettled, how_to_continue(each)) if killed else (sentence(each.state_message), unsettled)
         if any(parts):
             console().print(f"{each.name.removeprefix('runs/')}: {' '.join(filter(None, parts))}")
 
@@ -267,7 +267,7 @@ def _what_is_lost(doomed: DeleteDatasetResponse) -> str:
 
     >>> from judge.api.v1.dataset_service_pb2 import DeleteDatasetResponse
     >>> _what_is_lost(DeleteDatasetResponse(runs=2, cost_micros=460_000))
-    'its 2 runs, which cost $0.46'
+    'its 2 runs, which cost $0.4600'
     """
     cost = "at most " * bool(doomed.uncounted) + f"${usd(doomed.cost_micros)}"
     runs = f"its {counted(doomed.runs, 'run')}, which cost {cost}"

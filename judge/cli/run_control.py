@@ -8,9 +8,17 @@ import click
 
 from judge.cli.budget_options import Usd, budget
 from judge.cli.connect import ServiceTarget, connected, echo_json, run
-from judge.cli.executed import how_to_continue, is_executed, was_killed
+from judge.cli.executed import how_to_continue, is_executed, state_word, was_killed
 from judge.cli.group import cli
-from judge.cli.run_progress import exit_code, follow_or_explain, follow_run, n_replies, run_cost, run_summary
+from judge.cli.run_progress import (
+    ENDED_WORDS,
+    exit_code,
+    follow_or_explain,
+    follow_run,
+    n_replies,
+    run_cost,
+    run_summary,
+)
 from judge.cli.tables import counted
 from judge.domain.money import MICROS
 
@@ -46,13 +54,13 @@ def watch_command(service: ServiceTarget, name: str, *, as_json: bool) -> int:
         async with connected(service) as client:
             watched = await client.get_run(full_name(name))
             idle = was_killed(watched, executed=is_executed(service, [watched]))
-            if idle:
-                click.echo(how_to_continue(watched), err=True)
-            else:
+            if not idle:
                 watched = await follow_run(client, watched.name, lambda now: is_executed(service, [now]))
             if as_json:
                 echo_json(watched)
             click.echo(run_summary(watched, executed=not idle), err=True)
+            if idle:
+                click.echo(how_to_continue(watched), err=True)
             return exit_code(watched)
 
     return run(work())
@@ -71,7 +79,13 @@ def cancel_command(service: ServiceTarget, name: str, *, as_json: bool) -> int:
 
     async def work() -> int:
         async with connected(service) as client:
-            cancelled = await client.cancel_run(full_name(name))
+            before = await client.get_run(full_name(name))
+            if state_word(before) in ENDED_WORDS:
+                if as_json:
+                    echo_json(before)
+                click.echo(f"{before.name} has already ended; nothing was cancelled.", err=True)
+                return 0
+            cancelled = await client.cancel_run(before.name)
             cancelled = await follow_run(client, cancelled.name, lambda now: is_executed(service, [now]))
             if as_json:
                 echo_json(cancelled)

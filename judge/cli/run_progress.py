@@ -14,6 +14,7 @@ import click
 
 from judge.cli.executed import explain_open_calls, how_to_continue, state_word
 from judge.cli.group import FAILED
+from judge.cli.tables import counted
 from judge.domain.money import usd
 from judge.domain.outcome import VerdictStatus
 from judge.domain.run import ENDED, INTERRUPTED
@@ -70,15 +71,16 @@ def run_summary(state: Run, *, executed: bool = True) -> str:
     by_status = dict(counts.by_status)
     done = by_status.pop("ok", 0)
     others = ", ".join(f"{n:,} {status.replace('_', ' ')}" for status, n in sorted(by_status.items()))
-    calls = f"{counts.calls:,} of at most {budget.calls:,} calls" if budget.calls else f"{counts.calls:,} calls"
+    calls = f"{counts.calls:,} of at most {budget.calls:,} calls" if budget.calls else counted(counts.calls, "call")
+    unsettled = explain_open_calls(state, executed=executed)
     parts = (
         f"{state.name}: {done:,} of {counts.planned:,} verdicts done",
         f" ({others})" if others else "",
         f" in {state.round} rounds" if state.round else "",
         f", {calls}",
         f", {run_cost(state)}" if state.cost_micros else "",
-        f", {unsettled}" if (unsettled := explain_open_calls(state, executed=executed)) else "",
         ".",
+        f" {unsettled}" if unsettled else "",
         f" {sentence(state.state_message)}" if state.state_message else "",
     )
     return "".join(parts)
@@ -174,9 +176,10 @@ async def follow_run(client: JudgeClient, name: str, executed: Callable[[Run], b
         else:
             shown = ProgressLines(time.monotonic, lambda line: click.echo(line, err=True))
         async for snapshot in client.watch_run(name):
-            shown.update(snapshot)
             if snapshot.state == RUN_STATE_PAUSED and snapshot.state_reason == INTERRUPTED:
+                # The summary, which follows, says so.
                 break
+            shown.update(snapshot)
             if snapshot.revision == revision and not executed(snapshot):
                 click.echo(how_to_continue(snapshot), err=True)
                 break
@@ -190,7 +193,10 @@ async def follow_or_explain(service: ServiceTarget, client: JudgeClient, name: s
         return await follow_run(client, name)
     except asyncio.CancelledError:
         if service.server is None:
-            click.echo(f"Pausing {name}. Continue with: judge resume {name}", err=True)
+            in_flight = (await client.get_run(name)).open.calls
+            waits = f": waiting for {counted(in_flight, 'call')} in flight, which are paid for. Ctrl-C again leaves "
+            wait = f"{waits}{'them' if in_flight > 1 else 'it'}" if in_flight else ""
+            click.echo(f"Pausing {name}{wait}. Continue with: judge resume {name}", err=True)
         else:
             judge = f"judge --server {service.server}"
             click.echo(f"{name} continues on the server. Watch it: {judge} watch {name}", err=True)

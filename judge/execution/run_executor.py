@@ -23,7 +23,7 @@ from judge.execution.missing_verdicts import missing_verdicts
 from judge.execution.progress import Failures, Settlements, explain_stop
 from judge.execution.quarantine import Quarantine, Turn
 from judge.execution.shard_runner import ShardRunner
-from judge.execution.stops import Stop, incomplete, quarantined
+from judge.execution.stops import Stop, explain_no_verdicts, explain_unusable, incomplete, quarantined
 from judge.execution.work_items import Keys
 from judge.log.events import logger
 from judge.planning.adaptive import plan_round
@@ -180,7 +180,8 @@ class Execution:
                 return await self._execute(tenant, opened, shard, self._judges.at_work(definition))
             except JudgeUnusable as unusable:
                 reason = StopReason.__members__.get(unusable.reason, StopReason.JUDGE_UNUSABLE)
-                return Stop(reason, f"judge {definition.name!r}: {unusable.message}")
+                advice = explain_unusable(definition.name, run_id) if reason is StopReason.JUDGE_UNUSABLE else ""
+                return Stop(reason, f"judge {definition.name!r}: {unusable.message}{advice}")
             except JudgeError:
                 raise
             except Exception:
@@ -232,7 +233,11 @@ class Execution:
             raise
         if reason:
             await self._leave(run.row, fence)
-            return Stop(reason, explain_stop(reason, judge, failures))
+            advice = ""
+            if reason is StopReason.NO_VERDICTS:
+                first = 0 if isinstance(opened.plan, Rounds) else opened.plan.first(shard.judge)
+                advice = explain_no_verdicts(run.run_id, first)
+            return Stop(reason, explain_stop(reason, judge, failures) + advice)
         await self._store.end_shard(run.row, fence)
         self._alive.pop((run.row, fence.shard), None)
         return Stop()

@@ -61,6 +61,21 @@ def quarantined(definition: JudgeDefinition, first: int, last: int) -> Stop:
     return Stop(StopReason.QUARANTINED, f"positions {first} to {last - 1} of judge {definition.name!r}")
 
 
+def explain_unusable(judge: str, run_id: str) -> str:
+    """Say what to do about a judge that cannot be called, as the end of a sentence."""
+    return (
+        f"; its other presentations were not tried. Check it with `judge doctor {judge}`, then `judge resume {run_id}`"
+    )
+
+
+def explain_no_verdicts(run_id: str, first: int) -> str:
+    """Say what to do about replies without a verdict, after a sentence. *first* is the position of the first one."""
+    return (
+        f". See one with `judge show {run_id} {first}`, and read them with another parser with "
+        f"`judge reparse {run_id} --parser PARSER`; `judge resume {run_id}` pays for further calls"
+    )
+
+
 def incomplete(run: Run, stops: Sequence[Stop], tries: int, missing: Missing = NOTHING_MISSING) -> Incomplete:
     """Return what is stored of a done run that left something out; empty if it did not.
 
@@ -85,19 +100,26 @@ def incomplete(run: Run, stops: Sequence[Stop], tries: int, missing: Missing = N
 
 def explain_settled(run: Run) -> str:
     """Say how far a run got whose budget was used up, now that its provider's own total is known."""
-    return f"{_spent(run)}; resume the run, with a larger budget if that leaves too little"
+    words = "with --budget-usd USD, a new total, if that leaves too little"
+    return f"{_spent(run)}; to go on: `judge resume {run.run_id}`, {words}"
 
 
 def _advice(run: Run, words: str) -> str:
     """What to do about a budget that is used up, as the end of a sentence. *words* say why the last call failed."""
     if not run.counts.calls:
-        return "one call can cost more than the whole budget, so none was made: resume the run with a larger budget"
+        return f"one call can cost more than the whole budget, so none was made; {_go_on(run)}"
     if run.counts.settled == run.counts.left_out:
         last = f" (the last one: {words})" if words else ""
-        return (
-            f"no call was answered{last}, so try `judge doctor --call` before you resume the run with a larger budget"
-        )
-    return "resume the run with a larger budget"
+        return f"no call was answered{last}, so try `judge doctor --call` first; {_go_on(run)}"
+    return _go_on(run)
+
+
+def _go_on(run: Run) -> str:
+    """Which command continues a run whose budget is used up, as part of a sentence."""
+    budget = run.spec.budget
+    out_of_calls = budget.calls and run.counts.calls >= budget.calls
+    option = "--budget-calls N" if out_of_calls or not budget.cost_micros else "--budget-usd USD"
+    return f"to go on: `judge resume {run.run_id} {option}`, the new total including what is spent"
 
 
 def _spent(run: Run) -> str:
@@ -105,8 +127,13 @@ def _spent(run: Run) -> str:
     budget, counts = run.spec.budget, run.counts
     judged = counts.settled - counts.left_out
     parts, stopped = [], "stopped at"
+    at_most = "at most " * any(judge.uncounted for judge in run.spent)
+    if run.cost_micros > budget.cost_micros > 0:
+        cost = f"{at_most}${usd(run.cost_micros)}, more than its budget of ${usd(budget.cost_micros)}"
+        done = f"with {judged:,} of {counts.planned:,} presentations judged"
+        return f"nothing more was called: the run has already cost {cost}, {done}"
     if budget.cost_micros:
-        stopped = "stopped after at most" if any(judge.uncounted for judge in run.spent) else stopped
+        stopped = "stopped after at most" if at_most else stopped
         parts.append(f"${usd(run.cost_micros)} of ${usd(budget.cost_micros)}")
     if budget.calls:
         parts.append(f"{counts.calls:,} of {budget.calls:,} calls")

@@ -131,7 +131,7 @@ def _begin_run(c: Connection, tenant: str, run_id: str) -> int:
         raise NotFound(f"there is no run {run_id!r}", reason="UNKNOWN_RUN", run=run_id)
     state = RunState(row.state)
     if not state.ended:
-        message = f"run {run_id} is {state.name}; cancel it before you delete it"
+        message = f"run {run_id} is {state.name}; cancel it before you delete it: `judge cancel {run_id}`"
         raise Precondition(message, reason="RUN_NOT_ENDED", run=run_id)
     # The request id is free again at once.
     c.execute(update(s.run).where(r.id == row.id).values(reason=DELETED, request_id=None, revision=r.revision + 1))

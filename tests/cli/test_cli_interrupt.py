@@ -26,6 +26,10 @@ from support.demo_data import settings
 from support.engine_service import CONCURRENCY, EngineService, OneJudge
 
 RUN = pb.Run(name="runs/r", state=pb.RUN_STATE_RUNNING)
+PAUSING = (
+    "Pausing runs/r: waiting for 4 calls in flight, which are paid for. Ctrl-C again leaves them. "
+    "Continue with: judge resume runs/r"
+)
 
 
 def interrupt() -> None:
@@ -106,11 +110,17 @@ class WatchedOnce:
         yield RUN
         raise asyncio.CancelledError
 
+    async def get_run(self, name: str) -> pb.Run:  # noqa: ARG002  # the client's own signature
+        return pb.Run(open=pb.OpenCalls(calls=4))
+
 
 @pytest.mark.parametrize(
     ("server", "expected"),
     [
-        (None, ["Pausing runs/r. Continue with: judge resume runs/r"]),
+        (
+            None,
+            [PAUSING],
+        ),
         (
             "h:1",
             [

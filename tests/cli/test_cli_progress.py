@@ -108,3 +108,29 @@ def test_metadata_are_pairs() -> None:
 
 def test_a_run_may_be_named_with_or_without_its_collection() -> None:
     assert full_name("abc") == full_name("runs/abc") == "runs/abc"
+
+
+class _Interrupted:
+    """A client of a run that is paused because its command was interrupted."""
+
+    async def watch_run(self, name: str) -> AsyncIterator[pb.Run]:
+        yield pb.Run(name=name, state=pb.RUN_STATE_PAUSED, state_reason="INTERRUPTED", state_message="interrupted")
+
+
+async def test_a_watch_of_an_interrupted_run_leaves_its_message_to_the_summary(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Otherwise the same sentence is printed twice."""
+    last = await follow_run(cast("JudgeClient", _Interrupted()), "runs/r")
+
+    assert (last.state, capsys.readouterr().err) == (pb.RUN_STATE_PAUSED, "")
+
+
+def test_one_call_is_singular_and_calls_in_flight_follow_in_a_sentence() -> None:
+    running = snapshot(pb.RUN_STATE_RUNNING, ok=2)
+    running.counts.calls = 1
+    running.open.CopyFrom(pb.OpenCalls(calls=4, cost_micros=20_000))
+
+    assert run_summary(running) == (
+        "runs/r: 2 of 10 verdicts done, 1 call. 4 calls are in flight; they cost at most $0.0200 more."
+    )

@@ -134,7 +134,10 @@ async def test_a_judge_that_cannot_be_called_ends_the_run_at_once(site: Site) ->
         run = await h.ended(await h.begin())
 
     assert (run.state, run.reason) == (RunState.FAILED, "JUDGE_UNUSABLE")
-    assert "401" in run.message
+    assert run.message == (
+        "judge 'j': the endpoint answered 401; its other presentations were not tried. "
+        f"Check it with `judge doctor j`, then `judge resume {run.run_id}`"
+    )
     assert h.backend.calls <= CONCURRENCY
 
 

@@ -76,8 +76,10 @@ async def test_a_run_stops_if_the_first_replies_of_its_judge_hold_no_verdict() -
 
     assert (ended.state, ended.reason) == (RunState.FAILED, "NO_VERDICTS")
     assert ended.counts.calls == FIRST_REPLIES < PLANNED
-    assert (
-        ended.message == f"judge 'j' was stopped: none of its first 40 replies holds a verdict. The last one: '{HELLO}'"
+    assert ended.message == (
+        f"judge 'j' was stopped: none of its first 40 replies holds a verdict. The last one: '{HELLO}'. "
+        f"See one with `judge show {ended.run_id} 0`, and read them with another parser with "
+        f"`judge reparse {ended.run_id} --parser PARSER`; `judge resume {ended.run_id}` pays for further calls"
     )
 
 

@@ -80,7 +80,7 @@ async def test_a_hard_budget_is_exceeded_by_the_calls_in_flight_at_most(
     assert run.cost_micros <= 300_000 + WIDTH * each
     assert (resumed.counts.calls, resumed.cost_micros) == (run.counts.calls, run.cost_micros)
     assert resumed.state_message.count("the provider billed") == 1
-    assert f"budget. Judge 'far': the provider billed more than a call can cost: {words}" in run.state_message
+    assert f"is spent. Judge 'far': the provider billed more than a call can cost: {words}" in run.state_message
 
 
 async def test_what_a_provider_says_that_calls_cost_is_what_they_cost() -> None:
@@ -112,11 +112,14 @@ async def test_settling_replaces_what_the_run_said_about_its_budget() -> None:
         resumed = await client.resume_run(stopped.name, pb.Budget(cost_micros=12))
         again = await client.wait_run(resumed.name)
 
-    done = f"with {stopped.counts.calls} of 960 presentations judged; resume the run"
+    done = f"with {stopped.counts.calls} of 960 presentations judged"
+    go_on = f"; to go on: `judge resume {stopped.name.removeprefix('runs/')} --budget-usd USD`, the new total including"
     assert stopped.state_message.startswith("stopped after at most $0.0")
-    assert f"{done} with a larger budget" in stopped.state_message
-    assert settled.state_message.startswith(f"stopped at $0.000023 of $0.1000 {done}, with a larger budget if")
-    assert again.state_message.startswith(f"stopped at $0.000023 of $0.000012 {done} with a larger budget")
+    assert f"{done}{go_on}" in stopped.state_message
+    assert settled.state_message.startswith(f"stopped at $0.000023 of $0.1000 {done}; to go on: `judge resume ")
+    assert settled.state_message.endswith("`, with --budget-usd USD, a new total, if that leaves too little")
+    spent = "nothing more was called: the run has already cost $0.000023, more than its budget of $0.000012"
+    assert again.state_message.startswith(f"{spent}, {done}{go_on}")
 
 
 async def test_uncounted_replies_are_not_in_the_mean_of_an_estimate(capsys: pytest.CaptureFixture[str]) -> None:
