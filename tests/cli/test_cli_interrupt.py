@@ -110,7 +110,7 @@ class WatchedOnce:
         yield RUN
         raise asyncio.CancelledError
 
-    async def get_run(self, name: str) -> pb.Run:  # noqa: ARG002  # the client's own signature
+    async def get_run(self, name: str) -> pb.Run:  # the client's own signature
         return pb.Run(open=pb.OpenCalls(calls=4))
 
 
