@@ -118,6 +118,8 @@ def resume_command(
 
     Budgets are totals, which include what the run has spent. A limit that is not given stays as it is.
     """
+    if budget_hard and not budget_usd:
+        raise click.UsageError("--budget-hard needs --budget-usd: it is the amount that is never exceeded")
 
     async def work() -> int:
         async with connected(service, executes=True) as client:

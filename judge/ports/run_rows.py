@@ -81,16 +81,10 @@ class RunRows(Protocol):
         ...
 
     async def reopen_run(self, row: int, budget: Budget | None) -> bool:
-        """Queue a run again that has ended, is paused or waits. Return False and change nothing for other runs.
+        """Queue a run again that has ended, is paused or waits. Return False for other runs.
 
-        Its presentations without a verdict are removed. *budget* replaces its budget, unless it is None.
-        """
-        ...
-
-    async def change_budget(self, row: int, budget: Budget) -> bool:
-        """Replace the budget of a run that has not ended; calls in flight keep what they reserved.
-
-        Return False and change nothing for a run that has ended.
+        Its presentations without a verdict are removed. *budget* replaces its budget, unless it is None; nothing else
+        changes for other runs, whose calls in flight keep what they reserved.
         """
         ...
 

@@ -165,10 +165,7 @@ class RunLifecycle:
         run = await self._store.run(tenant, run_id)
         if run.state is RunState.CANCELLING:
             raise Precondition(f"run {run_id} is still being cancelled; resume it after that", reason="CANCELLING")
-        if run.state not in (RunState.QUEUED, RunState.RUNNING):
-            await self._store.reopen_run(run.row, budget)
-        elif budget is not None:
-            await self._store.change_budget(run.row, budget)
+        await self._store.reopen_run(run.row, budget)
         # A run that is QUEUED or RUNNING is submitted too: the process that executed it may have died.
         await self._engine.submit(tenant, run_id)
         return await self._store.run(tenant, run_id)

@@ -172,31 +172,22 @@ class SqlRuns:
         return await self._db.write(lambda c: c.execute(change).rowcount == 1)
 
     async def reopen_run(self, row: int, budget: Budget | None) -> bool:
-        """Queue a run again and remove its presentations without a verdict. Return whether it was possible."""
-        before = [state.value for state in (*sorted(ENDED), RunState.PAUSED, RunState.WAITING)]
+        """Queue a run again and remove its presentations without a verdict. Return whether it was possible.
+
+        A run that is being executed gets the new *budget* only.
+        """
+        before = {state.value for state in (*ENDED, RunState.PAUSED, RunState.WAITING)}
 
         def work(c: Connection) -> bool:
-            query = select(s.run).where(s.run.c.id == row, s.run.c.state.in_(before)).with_for_update()
-            run = c.execute(query).first()
-            if run is None:
+            run = c.execute(select(s.run).where(s.run.c.id == row).with_for_update()).first()
+            if run is None or run.state not in before:
+                if run is not None and budget is not None:
+                    changed = {**_values_of_budget(run, budget), "revision": run.revision + 1}
+                    c.execute(update(s.run).where(s.run.c.id == row).values(changed))
                 return False
             c.execute(delete(s.run_item).where(_i.run_id == row, _i.answer_id.is_(None)))
             reopen_shards(c, row)
             c.execute(update(s.run).where(s.run.c.id == row).values(_values_when_queued_again(run, budget)))
-            return True
-
-        return await self._db.write(work)
-
-    async def change_budget(self, row: int, budget: Budget) -> bool:
-        """Replace the budget of a run that has not ended. Return whether it was possible."""
-
-        def work(c: Connection) -> bool:
-            unfinished = s.run.c.state.not_in([state.value for state in sorted(ENDED)])
-            run = c.execute(select(s.run).where(s.run.c.id == row, unfinished).with_for_update()).first()
-            if run is None:
-                return False
-            values = {**_values_of_budget(run, budget), "revision": run.revision + 1}
-            c.execute(update(s.run).where(s.run.c.id == row).values(values))
             return True
 
         return await self._db.write(work)
