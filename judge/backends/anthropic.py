@@ -69,7 +69,7 @@ class Anthropic:
         answer = await self._sdk.post(_PATH, self._body(prompt), prompt)
         with readable():
             return _reply(
-                parse_json(answer.content),
+                parse_json(answer.content, answer.stated_micros),
                 answer.elapsed_ms,
                 stated_micros=answer.stated_micros,
                 prompt=prompt,
@@ -174,7 +174,7 @@ def _result(line: bytes) -> tuple[str, Reply | CallFailed]:
         except CallFailed as error:
             return custom_id, error
     if kind == "errored":
-        return custom_id, failure_in_body(result.get("error"))
+        return custom_id, failure_in_body(result.get("error"), usage=usage_in(result.get("error"), 0))
     return custom_id, TransportFailed(f"the batch ended before this item was finished: {kind}")
 
 
@@ -188,9 +188,9 @@ def _reply(message: Any, elapsed_ms: int, *, stated_micros: int = 0, **context: 
         TransportFailed: It is not a message, or the reply broke off.
     """
     if (error := error_in(message)) is not None:
-        raise failure_in_body(error, usage=usage_in(message, elapsed_ms), **context)
+        raise failure_in_body(error, usage=usage_in(message, elapsed_ms, stated_micros), **context)
     if not isinstance(message, Mapping) or "content" not in message:
-        raise no_reply("the endpoint's answer is not a message", usage_in(message, elapsed_ms))
+        raise no_reply("the endpoint's answer is not a message", usage_in(message, elapsed_ms, stated_micros))
     text = read_text(message)
     usage = read_usage(message, elapsed_ms, has_text=bool(text.text), stated_micros=stated_micros)
     finish = Finish.REFUSED if text.refusal else read_finish(message.get("stop_reason"))

@@ -11,8 +11,9 @@ from judge.backends.failures import failure_in_body, no_reply, readable, without
 from judge.backends.finish import STATUSES, Finish, read_finish
 from judge.backends.http import encodable, storable
 from judge.backends.reply_text import ReplyText, read_text
+from judge.backends.stated_cost import cost_in_headers
 from judge.backends.usage import read_usage
-from judge.domain.errors import CallFailed
+from judge.domain.errors import CallFailed, TransportFailed
 from judge.domain.judge import Capabilities, RenderedPrompt
 from judge.domain.verdict import Reply, Usage
 
@@ -67,7 +68,7 @@ def completion(
         TransportFailed: *content* is no chat completion, or its reply broke off.
     """
     with readable():
-        return _completion(parse_json(content), elapsed_ms, choices, stated_micros, **context)
+        return _completion(parse_json(content, stated_micros), elapsed_ms, choices, stated_micros, **context)
 
 
 def _completion(
@@ -78,13 +79,13 @@ def _completion(
     **context: Any,  # noqa: ANN401  # as above
 ) -> Reply:
     if (error := error_in(answer)) is not None:
-        raise failure_in_body(error, usage=usage_in(answer, elapsed_ms), **context)
-    choice, further = _choice(answer)
+        raise failure_in_body(error, usage=usage_in(answer, elapsed_ms, stated_micros), **context)
+    choice, further = _choice(answer, stated_micros)
     message = choice.get("message")
     text = read_text(message) if isinstance(message, Mapping) else ReplyText(str(choice.get("text") or ""))
     # A choice that has ended and has no message is a reply without a text, which was paid for.
     if not isinstance(message, Mapping) and not isinstance(choice.get("text"), str) and not choice.get("finish_reason"):
-        raise no_reply("the endpoint's answer is not a chat completion", usage_in(answer, elapsed_ms))
+        raise no_reply("the endpoint's answer is not a chat completion", usage_in(answer, elapsed_ms, stated_micros))
     usage = read_usage(answer, elapsed_ms, has_text=bool(text.text), stated_micros=stated_micros)
     finish = Finish.REFUSED if text.refusal else read_finish(choice.get("finish_reason"))
     if finish is Finish.BROKEN or not read_error(choice.get("error")).is_empty:
@@ -104,21 +105,39 @@ def model_name(model: object, secrets: Sequence[str]) -> str:
     return storable(without_secrets(model[:READ_CHARS], secrets)) if isinstance(model, str) else ""
 
 
-def parse_json(content: bytes | str | Mapping[str, Any]) -> Any:  # noqa: ANN401  # what JSON holds
-    """Return the JSON in *content*. Raises TransportFailed if there is none."""
+def parse_json(content: bytes | str | Mapping[str, Any], stated_micros: int = 0) -> Any:  # noqa: ANN401  # what JSON holds
+    """Return the JSON in *content*, whose headers state a cost. Raises TransportFailed if there is none."""
     try:
         return json.loads(content) if isinstance(content, bytes | str) else content
     except UnicodeDecodeError:
         # A reply that was paid for is kept, even if its server sends it in another encoding.
-        return parse_json(bytes(content).decode("utf-8", "replace")) if isinstance(content, bytes) else None
+        return (
+            parse_json(bytes(content).decode("utf-8", "replace"), stated_micros) if isinstance(content, bytes) else None
+        )
     except (ValueError, RecursionError):
-        raise no_reply("the endpoint's answer is not JSON") from None
+        raise no_reply("the endpoint's answer is not JSON", usage_in(None, 0, stated_micros)) from None
 
 
-def usage_in(answer: object, elapsed_ms: int) -> Usage | None:
-    """Return the usage in an *answer* that is no reply, or None if it has none."""
-    usage = read_usage(answer, elapsed_ms, has_text=False) if isinstance(answer, Mapping) else None
-    return usage if usage is not None and (usage.counted or usage.stated_micros) else None
+def usage_in(answer: object, elapsed_ms: int, stated_micros: int = 0) -> Usage | None:
+    """Return the usage in an *answer* that is no reply, or None if neither it nor its headers state any.
+
+    *stated_micros* is what the headers say that it costs.
+    """
+    if isinstance(answer, list) and answer:
+        answer = answer[0]
+    body = answer if isinstance(answer, Mapping) else {}
+    usage = read_usage(body, elapsed_ms, has_text=False, stated_micros=stated_micros)
+    return usage if usage.counted or usage.stated_micros else None
+
+
+def usage_of_error(content: bytes, headers: Mapping[str, str]) -> Usage | None:
+    """Return the usage that an answer with the status of an error states, in its body or *headers*; None if none."""
+    stated_micros = cost_in_headers(headers)
+    try:
+        with readable():
+            return usage_in(parse_json(content), 0, stated_micros)
+    except TransportFailed:
+        return usage_in(None, 0, stated_micros)
 
 
 def broken(word: object, error: object, usage: Usage, **context: Any) -> CallFailed:  # noqa: ANN401  # as above
@@ -135,7 +154,7 @@ def broken(word: object, error: object, usage: Usage, **context: Any) -> CallFai
     return no_reply(f"{message}: {words}" if words else message, usage)
 
 
-def _choice(answer: object) -> tuple[Mapping[str, Any], int]:
+def _choice(answer: object, stated_micros: int) -> tuple[Mapping[str, Any], int]:
     """Return the first choice of a chat completion, by the choices' index if they have one, and how many follow.
 
     Raises TransportFailed if there is none.
@@ -143,7 +162,7 @@ def _choice(answer: object) -> tuple[Mapping[str, Any], int]:
     choices = answer.get("choices") if isinstance(answer, Mapping) else None
     listed = [each for each in choices if isinstance(each, Mapping)] if isinstance(choices, Sequence) else []
     if not listed:
-        raise no_reply("the endpoint's answer is not a chat completion", usage_in(answer, 0))
+        raise no_reply("the endpoint's answer is not a chat completion", usage_in(answer, 0, stated_micros))
     first = min(range(len(listed)), key=lambda place: _index(listed[place], place))
     return listed[first], len(listed) - 1
 

@@ -186,7 +186,8 @@ def failure(
     if _OK < status < _CLIENT_ERRORS:
         return JudgeUnusable(
             f"the endpoint answered {status}, a redirect, which is not followed to protect the API key. "
-            "Set base_url to the final address"
+            "Set base_url to the final address",
+            usage=usage,
         )
     error = body if isinstance(body, ErrorBody) else read_error(body)
     quoting = prompt is not None and quotes(error.message, prompt)

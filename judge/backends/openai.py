@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, Final
 
-from judge.backends.chat import completion, request
+from judge.backends.chat import completion, request, usage_in
 from judge.backends.failures import failure
 from judge.backends.http import REPLY_BYTES, Endpoint, too_large
 from judge.backends.sdk import Sdk
@@ -182,5 +182,5 @@ def _result(line: bytes) -> tuple[str, Reply | CallFailed]:
         except CallFailed as error:
             return custom_id, error
     if status:
-        return custom_id, failure(status, body, {})
+        return custom_id, failure(status, body, {}, usage=usage_in(body, 0))
     return custom_id, TransportFailed("the batch ended before this item was finished")

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from judge.backends.chat import usage_of_error
 from judge.backends.failures import failure
 from judge.backends.http import REPLY_BYTES, RESULTS_BYTES, Endpoint, bounded, no_answer, own_headers, silence_loggers
 from judge.backends.stated_cost import cost_in_headers
@@ -120,7 +121,8 @@ class Sdk:
         except self._status_error as error:
             code = error.status_code
             headers, body = error.response.headers, error.response.content
-            raise failure(code, body, headers, secrets=self.secrets, prompt=prompt) from None
+            usage = usage_of_error(body, headers)
+            raise failure(code, body, headers, secrets=self.secrets, prompt=prompt, usage=usage) from None
         except self._no_answer as error:
             raise no_answer(error, self._unsent) from None
 

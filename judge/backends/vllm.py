@@ -10,7 +10,7 @@ import json
 import time
 from typing import Any
 
-from judge.backends.chat import READ_CHARS, completion, parse_json, request
+from judge.backends.chat import READ_CHARS, completion, parse_json, request, usage_of_error
 from judge.backends.error_body import error_in
 from judge.backends.failures import failure, failure_in_body, no_reply, without_secrets
 from judge.backends.http import ACCEPT_ENCODING, REPLY_BYTES, Endpoint, bounded, no_answer
@@ -134,7 +134,8 @@ class Vllm:
         if status == _OK:
             return content, cost_in_headers(headers)
         lowered = {name.lower(): value for name, value in headers.items()}
-        raise failure(status, content, lowered, secrets=self._secrets, prompt=prompt, quotes_nothing=body is None)
+        usage, bare = usage_of_error(content, lowered), body is None
+        raise failure(status, content, lowered, secrets=self._secrets, prompt=prompt, quotes_nothing=bare, usage=usage)
 
     def _open_session(self) -> Any:  # noqa: ANN401  # aiohttp is imported where it is used
         """Create the session on the event loop that uses it."""

@@ -282,6 +282,7 @@ class BatchRunner:
                 continue
             if isinstance(outcome, JudgeUnusable):
                 unusable = outcome
+                group += self._book(works[0], outcome, attempts)
                 continue
             group += self._settle(works, outcome, attempts)
             if len(group) >= GROUP:
@@ -292,13 +293,18 @@ class BatchRunner:
             raise unusable
         return [work for works in unfinished.values() for work in works]
 
-    def _book(self, work: Work, failure: TransportFailed, attempts: Mapping[CallKey, int]) -> list[Settled]:
-        """Book what an item used that is no answer, such as a reply that broke off. It goes into another batch."""
-        if failure.usage is None and not failure.maybe_paid:
-            return []
+    def _book(self, work: Work, failure: CallFailed, attempts: Mapping[CallKey, int]) -> list[Settled]:
+        """Book what an item used that is no answer, such as a reply that broke off. The item stays open.
+
+        A denial counts as a call even if it used nothing.
+        """
+        paid = failure.usage is not None or failure.maybe_paid
+        settled = Settled(work.key, work.item, attempts.get(work.key), calls=1)
+        if not paid:
+            return [settled] if isinstance(failure, JudgeUnusable) else []
         cost = call_cost(self._judge, failure.usage, characters(work.shown))
-        settled = Settled(work.key, work.item, attempts.get(work.key), calls=1, overrun=cost.overrun)
-        return [settled._replace(lost_micros=cost.micros, unanswered=1, uncounted=int(cost.uncounted))]
+        settled = settled._replace(lost_micros=cost.micros, unanswered=1, overrun=cost.overrun)
+        return [settled._replace(uncounted=int(cost.uncounted))]
 
     def _settle(
         self, works: Sequence[Work], outcome: Reply | CallFailed, attempts: Mapping[CallKey, int]
@@ -310,8 +316,9 @@ class BatchRunner:
             cost = call_cost(self._judge, outcome.usage, characters(work.shown))
             settled = Settled(work.key, work.item, attempt, calls=1)
             if isinstance(outcome, CallFailed):
-                if outcome.usage is not None:
-                    settled = settled._replace(lost_micros=cost.micros, overrun=cost.overrun)
+                if outcome.usage is not None or outcome.maybe_paid:
+                    settled = settled._replace(lost_micros=cost.micros, unanswered=1, overrun=cost.overrun)
+                    settled = settled._replace(uncounted=int(cost.uncounted))
                 group.append(settled._replace(state=outcome.state, reason=outcome.message))
                 self._failures.count(outcome.state, outcome.message)
             else:

@@ -11,9 +11,9 @@ import stamina
 from judge.domain.errors import CallFailed, JudgeUnusable, NotRecorded, TransportFailed
 from judge.domain.judge import RECORDED, JudgeDefinition, RenderedPrompt
 from judge.domain.outcome import ItemState, Order, VerdictStatus
-from judge.domain.spending import Overrun
 from judge.domain.verdict import CallKey, Comparison, ParsedVerdict, Reply, Shown, Usage, digest, recorded_digest
-from judge.execution.cost import ATTEMPTS, CallCost, call_cost, characters, likely_tokens, with_cost
+from judge.execution.call_tally import CallTally
+from judge.execution.cost import ATTEMPTS, call_cost, characters, likely_tokens, with_cost
 from judge.execution.judges import JudgeAtWork, Rule
 from judge.log.events import logger
 from judge.ports.clock import Clock
@@ -86,6 +86,7 @@ async def judge_comparison(
     *,
     single: bool = False,
     reserve: Reserve | None = None,
+    tally: CallTally | None = None,
 ) -> Settled:
     """Call *judge* for *work*. Returns the parsed reply, or the state in which the presentation is left without one.
 
@@ -99,15 +100,17 @@ async def judge_comparison(
         single: Whether retries use the part of the rate limit that is reserved for single comparisons.
         reserve: Called before a retry if the calls before it may have to be paid. If it returns False, there is no
             retry. None means that nothing is reserved.
+        tally: Counts the calls, for a caller that books them even if this raises.
 
     Raises:
-        JudgeUnusable: No call of this judge can succeed.
+        JudgeUnusable: No call of this judge can succeed. Calls before the one that showed it may have to be paid.
     """
     if judge.rule is not None:
         return settle_by_rule(judge, judge.rule, work, attempt)
     started = clock.monotonic()
     ends = started + judge.card.limits.deadline_seconds
-    calls = _Calls(judge, work, single=single, reserve=reserve, ends=ends)
+    tally = CallTally() if tally is None else tally
+    calls = _Calls(judge, work, tally, single=single, reserve=reserve, ends=ends)
     reply, parsed_verdict, state, reason = None, None, None, ""
     try:
         if judge.definition.backend == RECORDED:
@@ -123,29 +126,36 @@ async def judge_comparison(
     except CallFailed as failure:
         state, reason = failure.state, failure.message
     else:
-        judge.warn_once.note(judge.definition.name, judge.definition.model, answer)
-        cost = call_cost(judge, answer.usage, characters(work.shown))
-        calls.note(cost)
-        seconds = clock.monotonic() - started
-        reply = with_cost(checked_reply(answer, prompt), cost, tries=calls.made, seconds=seconds)
-        parsed_verdict = parse_reply(judge.definition, reply)
+        reply, parsed_verdict = _read(judge, prompt, answer, tally, seconds=clock.monotonic() - started)
     if state is not None:
         _log_failure(judge, state, reason)
-    return Settled(
+    settled = Settled(
         work.key,
         work.item,
         attempt,
         reply=reply,
         parsed_verdict=parsed_verdict,
         state=state,
-        calls=calls.made,
-        lost_micros=calls.lost_micros,
-        unanswered=calls.unanswered,
-        uncounted=calls.uncounted,
-        overrun=calls.overrun,
         reason=reason,
         setback=calls.setback if state is ItemState.TRANSPORT_ERROR else None,
     )
+    return tally.added_to(settled)
+
+
+def _read(
+    judge: JudgeAtWork, prompt: RenderedPrompt, answer: Reply, tally: CallTally, *, seconds: float
+) -> tuple[Reply, ParsedVerdict]:
+    """Return *answer* with its cost, and what it says. It is paid even if it cannot be parsed because of an error."""
+    cost = call_cost(judge, answer.usage, characters(prompt.shown))
+    try:
+        judge.warn_once.note(judge.definition.name, judge.definition.model, answer)
+        reply = with_cost(checked_reply(answer, prompt), cost, tries=tally.made, seconds=seconds)
+        parsed_verdict = parse_reply(judge.definition, reply)
+    except Exception:
+        tally.lose(cost)
+        raise
+    tally.note(cost)
+    return reply, parsed_verdict
 
 
 def _log_failure(judge: JudgeAtWork, state: ItemState, message: str) -> None:
@@ -187,16 +197,23 @@ def parse_reply(definition: JudgeDefinition, reply: Reply) -> ParsedVerdict:
 
 
 class _Calls:
-    """The calls made for one presentation: up to ATTEMPTS, until one is answered.
+    """The calls made for one presentation: up to ATTEMPTS, until one is answered. *tally* counts them.
 
     Calls that the provider throttles are repeated until *ends*, the deadline, and count as no failed attempt. If the
-    account has to rest for longer than that, there is no further call. *made* counts all calls, *unanswered* those that
-    gave no answer and may have to be paid, and *uncounted* those whose tokens are not known. *lost_micros* is
-    what the unanswered ones cost: what the provider said that they used, or else the most that they can have used.
-    *overrun* is the worst bill that was more than its call can cost.
+    account has to rest for longer than that, there is no further call.
     """
 
-    def __init__(self, judge: JudgeAtWork, work: Work, *, single: bool, reserve: Reserve | None, ends: float) -> None:
+    def __init__(
+        self,
+        judge: JudgeAtWork,
+        work: Work,
+        tally: CallTally,
+        *,
+        single: bool,
+        reserve: Reserve | None,
+        ends: float,
+    ) -> None:
+        self._tally = tally
         self._ends = ends
         self._throttle: TransportFailed | None = None
         """The last failure, if it was a throttled call."""
@@ -212,14 +229,6 @@ class _Calls:
         """Whether the budget does not allow another call."""
         self._tokens = likely_tokens(judge, work.shown)
         self._last = ""
-        self.made = self.lost_micros = self.unanswered = self.uncounted = 0
-        self.overrun: Overrun | None = None
-
-    def note(self, cost: CallCost) -> None:
-        """Note whether the tokens of a call are known, and whether it cost more than it can."""
-        self.uncounted += cost.uncounted
-        if cost.overrun is not None and cost.overrun.exceeds(self.overrun):
-            self.overrun = cost.overrun
 
     def timed_out(self) -> str:
         """Why the presentation has no verdict if its deadline passed."""
@@ -262,8 +271,9 @@ class _Calls:
 
         Raises TransportFailed if that is refused.
         """
-        excess = self.overrun.cost_micros - self.overrun.most_micros if self.overrun else 0
-        more = self.lost_micros + excess - self._reserved_again
+        overrun = self._tally.overrun
+        excess = overrun.cost_micros - overrun.most_micros if overrun else 0
+        more = self._tally.lost_micros + excess - self._reserved_again
         if self._reserve is not None and not await self._reserve(more):
             self._refused = True
             raise TransportFailed(self._last)
@@ -282,7 +292,7 @@ class _Calls:
     async def _call(self, prompt: RenderedPrompt) -> Reply:
         account = self._judge.account
         while True:
-            self.made += 1
+            self._tally.made += 1
             try:
                 reply = await self._judge.backend.reply(prompt)
             except TransportFailed as failure:
@@ -303,9 +313,13 @@ class _Calls:
             except asyncio.CancelledError:
                 # The deadline passed while the call was in flight.
                 self._book_unanswered(None)
-                self._slow = self.made == 1
+                self._slow = self._tally.made == 1
                 self._throttle = None
                 account.record_failure(self._key, self.timed_out())
+                raise
+            except BaseException:
+                # An error of ours: the provider may have answered the call.
+                self._book_unanswered(None)
                 raise
             else:
                 account.record_answer()
@@ -321,7 +335,4 @@ class _Calls:
             self._book_unanswered(failure.usage)
 
     def _book_unanswered(self, usage: Usage | None) -> None:
-        cost = call_cost(self._judge, usage, characters(self._shown))
-        self.note(cost)
-        self.unanswered += 1
-        self.lost_micros += cost.micros
+        self._tally.lose(call_cost(self._judge, usage, characters(self._shown)))

@@ -8,15 +8,17 @@ memory while the store is full.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from judge.domain.errors import JudgeUnusable
+from judge.domain.errors import JudgeUnusable, StoreFailed
 from judge.domain.outcome import ItemState
 from judge.domain.run import StopReason, WaitReason
 from judge.domain.verdict import CallKey
+from judge.execution.call_tally import CallTally
 from judge.execution.committer import Committer
 from judge.execution.cost import characters, likely_tokens, worst_call
 from judge.execution.judge_call import Work, judge_comparison, settle_by_rule, settle_from_store
@@ -297,6 +299,7 @@ class ShardRunner:
     async def _call(self, work: Work, attempt: int, requested_at: float) -> Sequence[Work]:
         """Judge *work* as the *attempt* that its permit granted. Returns *work* if it must be requested again."""
         again: Sequence[Work] = ()
+        tally = CallTally()
         large = LargeReply(self._judge.reply_limit)
         limit_replies(large.reserve)
         try:
@@ -305,9 +308,7 @@ class ShardRunner:
                 if self._clock.monotonic() - requested_at > LEASE:
                     settled, again = Settled(work.key, work.item, attempt), (work,)
                 else:
-                    settled = await judge_comparison(
-                        self._judge, work, attempt, self._clock, reserve=partial(self._store.reserve_again, attempt)
-                    )
+                    settled = await self._judge_presentation(work, attempt, tally)
                     self._failures.note_end(work.key, settled)
                     if settled.state is ItemState.TRANSPORT_ERROR and self._calls_again(work, settled.setback):
                         settled, again = settled._replace(state=None), (work,)
@@ -319,15 +320,11 @@ class ShardRunner:
             tolerated = self._failures.tolerates_denial()
             if not tolerated:
                 self._failures.unusable = unusable
-            settled = Settled(
-                key=work.key,
-                item=work.item,
-                attempt=attempt,
-                state=ItemState.REJECTED if tolerated else unusable.state,
-                calls=1,
-                reason=unusable.message,
-            )
+            state = ItemState.REJECTED if tolerated else unusable.state
+            denied = Settled(work.key, work.item, attempt, state=state, reason=unusable.message)
+            settled = tally.added_to(denied)
             await self._committer.commit(settled)
+            self._settlements.note()
             if not tolerated:
                 raise
         finally:
@@ -345,6 +342,20 @@ class ShardRunner:
             self._rounds.pop(work.key, None)
             self._unanswered.pop(work.key, None)
         return again
+
+    async def _judge_presentation(self, work: Work, attempt: int, tally: CallTally) -> Settled:
+        """Judge *work*. Whatever else than a denial ends it, book what was called until then, and leave it open."""
+        reserve = partial(self._store.reserve_again, attempt)
+        try:
+            return await judge_comparison(self._judge, work, attempt, self._clock, reserve=reserve, tally=tally)
+        except JudgeUnusable:
+            raise
+        except BaseException:
+            # Without waiting for the store, as the process may be ending: a call that stays open is booked later.
+            with contextlib.suppress(StoreFailed):
+                open_still = tally.added_to(Settled(work.key, work.item, attempt))
+                await self._store.commit(self._tenant, self._run, [open_still])
+            raise
 
     def _calls_again(self, work: Work, setback: Setback | None) -> bool:
         """Count a round in which *work* got no answer. Returns whether there is another round for it."""

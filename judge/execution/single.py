@@ -19,6 +19,7 @@ from judge.domain.verdict import (
     recorded_digest,
     shown_digest,
 )
+from judge.execution.call_tally import CallTally
 from judge.execution.cost import characters, likely_tokens, worst_call
 from judge.execution.detached import DetachedTasks
 from judge.execution.judge_call import Work, judge_comparison, recorded_key, render_prompt, shows_reference, texts
@@ -159,20 +160,23 @@ class Single:
         return _verdict(card, request, work, settled.reply, (settled.parsed_verdict,), reused=False)
 
     async def _call(self, tenant: str, judge: JudgeAtWork, work: Work, attempt: int) -> Settled:
+        tally = CallTally()
         try:
-            settled = await self._take_turn(judge, work, attempt)
-        except JudgeUnusable as unusable:
-            await self._store.commit(tenant, None, [Settled(work.key, None, attempt, state=unusable.state, calls=1)])
+            settled = await self._take_turn(judge, work, attempt, tally)
+        except BaseException as error:
+            # What was called until then may have to be paid.
+            state = error.state if isinstance(error, JudgeUnusable) else None
+            await self._store.commit(tenant, None, [tally.added_to(Settled(work.key, None, attempt, state=state))])
             raise
         await self._store.commit(tenant, None, [settled])
         return settled
 
-    async def _take_turn(self, judge: JudgeAtWork, work: Work, attempt: int) -> Settled:
+    async def _take_turn(self, judge: JudgeAtWork, work: Work, attempt: int, tally: CallTally) -> Settled:
         try:
             await judge.account.turn(likely_tokens(judge, work.shown), single=True)
         except TransportFailed as down:
             return Settled(work.key, None, attempt, state=down.state)
-        return await judge_comparison(judge, work, attempt, self._clock, single=True)
+        return await judge_comparison(judge, work, attempt, self._clock, single=True, tally=tally)
 
     async def close(self) -> None:
         """Wait until the calls in flight have finished and are stored."""

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -30,7 +31,7 @@ from support.clocks import QuickClock
 from support.demo_data import settings
 from support.example_prompts import right_answer
 from support.in_process_service import PLANNED, TENANT, InProcessService
-from support.provider import KEY, Provider
+from support.provider import KEY, Provider, ProviderCall
 from support.provider_server import anthropic_url, serving_provider
 
 PRICE = {"input": 2.0, "output": 8.0, "cached_input": 1.0, "batch": 0.5}
@@ -290,3 +291,21 @@ async def test_an_item_that_no_batch_finishes_says_why(tmp_path: Path, vendor: s
 
     assert rows[0].state is ItemState.TRANSPORT_ERROR
     assert rows[0].reason.startswith(words)
+
+
+class Denying(Provider):
+    """A provider that answers each item of a batch with a bill and an error about the account."""
+
+    def reply(self, asked: ProviderCall, **changes: Any) -> dict[str, Any]:  # noqa: ANN401  # as in Provider
+        usage = {"prompt_tokens": 500, "completion_tokens": 5, "cost": 0.7}
+        return {"error": {"code": 402, "message": "insufficient credits"}, "usage": usage}
+
+
+async def test_the_bill_of_a_denial_in_a_batch_is_booked(tmp_path: Path, vendor: str) -> None:
+    """Every denied item is a call, and costs what the provider says."""
+    provider = Denying(right_answer, auto_finish=True)
+    async with serving_provider(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
+        done = await h.ended(await h.begin())
+
+    assert (done.state, done.reason, len(provider.batches)) == (RunState.FAILED, "JUDGE_UNUSABLE", 1)
+    assert (done.counts.calls, done.counts.repeated, done.cost_micros) == (PLANNED, PLANNED, PLANNED * 700_000)
