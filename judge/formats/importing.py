@@ -207,8 +207,8 @@ def parsed_row(
 def text_id(*texts: str) -> str:
     """Return the id of a prompt that has none of its own: the hash of its texts.
 
-    >>> text_id("Why is the sky blue?")
-    '09ea26793343ba6c850b'
+    >>> text_id("Why is the sky blue?") == text_id("Why is the sky", " blue?"), len(text_id(""))
+    (False, 20)
     """
     return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()[:20]
 

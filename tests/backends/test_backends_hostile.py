@@ -18,7 +18,7 @@ from judge.domain.errors import CallFailed, TransportFailed
 from judge.domain.judge import AnswerForm, Message, RenderedPrompt, Sampling
 from judge.domain.verdict import Shown
 
-KEY = "sk-0123456789abcdefghijkl"
+KEY = "sk-0123456789abcdefghijkl"  # pragma: allowlist secret
 SHOWN = Shown(prompt=("Why?",), first=("x" * 200_000,), second=("y" * 200_000,))
 
 
