@@ -5,6 +5,8 @@ An id is never given twice (hence AUTOINCREMENT), so the id of a deleted row nev
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -43,8 +45,11 @@ IDENTITY = {
 """What makes two rows of a dataset the same row."""
 
 
-def _rows(name: str, *columns: Column[object]) -> Table:
-    """Return a table of a dataset's rows. They are append-only, and valid from the revision *added* until *removed*."""
+def _rows(name: str, *columns: Column[object], later: Sequence[Column[object]] = ()) -> Table:
+    """Return a table of a dataset's rows. They are append-only, and valid from the revision *added* until *removed*.
+
+    *later* are columns that a migration added.
+    """
     now = text("removed IS NULL")
     return Table(
         name,
@@ -55,6 +60,7 @@ def _rows(name: str, *columns: Column[object]) -> Table:
         *columns,
         Column("added", _Id, nullable=False),
         Column("removed", _Id),
+        *later,
         Index(f"uq_{name}_now", "dataset_id", *IDENTITY[name], unique=True, sqlite_where=now, postgresql_where=now),
         Index(f"ix_{name}_dataset", "dataset_id", "id"),
         sqlite_autoincrement=True,
@@ -118,8 +124,10 @@ recorded = _rows(
     Column("repeat", Integer, nullable=False),
     Column("body", JSON, nullable=False),
     Column("answer_id", _Id, nullable=False),
-    Column("first_sample", Integer, nullable=False, server_default="0"),
-    Column("second_sample", Integer, nullable=False, server_default="0"),
+    later=(
+        Column("first_sample", Integer, nullable=False, server_default="0"),
+        Column("second_sample", Integer, nullable=False, server_default="0"),
+    ),
 )
 comparison = _rows(
     "comparison",

@@ -40,6 +40,9 @@ async def service(provider: Provider, vendor: str = "openai", **judge_settings: 
     async with serving_provider(provider) as url:
         address = anthropic_url(url) if vendor == "anthropic" else url
         far = {"backend": vendor, "model": "m", "base_url": address, "rubric": "brackets", "key_env": "FAR_KEY"}
+        if vendor != "vllm":
+            # The port, which differs each time, would be part of what is sent, and so of which calls fail.
+            far["identity"] = "far"
         made = settings(far=JudgeSettings.model_validate({**far, "concurrency": 16, **judge_settings}))
         async with running(made, store_url="sqlite://", listen=None) as address, JudgeClient(address) as client:
             yield client

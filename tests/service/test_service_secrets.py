@@ -30,6 +30,7 @@ base_url = "{url}"
 rubric = "brackets"
 key_env = "CANARY_KEY"
 price = {{ input = 1.0, output = 1.0 }}
+{identity}
 """
 TEXTS_OF = {"prompt": {"turns", "reference"}, "output": {"turns"}, "answer": {"raw"}, "parsed_verdict": {"reason"}}
 """The columns that may contain judged texts, by table."""
@@ -72,7 +73,16 @@ async def test_no_key_and_no_judged_text_is_in_a_log_an_error_or_the_configurati
     async with serving_provider(provider) as url:
         urls = {"openai": url, "anthropic": anthropic_url(url), "vllm": url}
         text = 'log_json = true\nlog_level = "debug"\n'
-        text += "".join(JUDGE.format(name=f"by-{vendor}", vendor=vendor, url=urls[vendor]) for vendor in urls)
+        text += "".join(
+            JUDGE.format(
+                name=f"by-{vendor}",
+                vendor=vendor,
+                url=urls[vendor],
+                # The port, which differs each time, would be part of what is sent, and so of which calls fail.
+                identity="" if vendor == "vllm" else f'identity = "{vendor}"',
+            )
+            for vendor in urls
+        )
         (tmp_path / "judge.toml").write_text(text, "utf-8")
         async with serving(tmp_path) as process, JudgeClient(process.address) as client:
             await client.create_dataset("d")
@@ -141,7 +151,9 @@ async def test_law_4_a_server_killed_between_submit_and_store_finds_its_batch_an
     provider.after_submit = hold_submission
     async with serving_provider(provider) as url:
         address = url if vendor == "openai" else anthropic_url(url)
-        text = "log_json = true\n" + JUDGE.format(name="far", vendor=vendor, url=address) + "batch = true\n"
+        text = (
+            "log_json = true\n" + JUDGE.format(name="far", vendor=vendor, url=address, identity="") + "batch = true\n"
+        )
         (tmp_path / "judge.toml").write_text(text, "utf-8")
         async with serving(tmp_path) as first, JudgeClient(first.address) as client:
             await client.create_dataset("d")
