@@ -71,7 +71,7 @@ def book(c: Connection, lost: Sequence[LostCall]) -> None:
         mine = [call for call in lost if call.attempt.run_id == run]
         spent: dict[int, Spent] = {}
         for call in mine:
-            booked = Spent(calls=call.calls, cost_micros=call.cost_micros, uncounted=call.calls)
+            booked = Spent(calls=call.calls, cost_micros=call.cost_micros, uncounted=1)
             judge = call.attempt.judge
             spent[judge] = spent.get(judge, Spent()) + booked
         before = c.scalar(select(_r.spent).where(_r.id == run).with_for_update())

@@ -269,7 +269,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(run=runs, more=st.integers(0, 3))
     def a_run_is_reopened(self, run: int, more: int) -> None:
         """A run is reopened with a budget for *more* calls than it has spent and reserved."""
-        row, live = self.model.runs[run], len(self.model.live(run))
+        row, live = self.model.runs[run], self.model.live_calls(run)
         calls = row.calls + live + more if row.budget.calls else 0
         reserved = sum(attempt.cost + attempt.worst for attempt in self.model.live(run))
         micros = row.cost + reserved + more * WORST if row.budget.cost_micros else 0
@@ -311,8 +311,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
         One of them may cost its worst, or a tenth of the budget if that is less.
         """
-        row, live = self.model.runs[run], self.model.live(run)
-        assert not row.budget.calls or row.calls + len(live) <= row.budget.calls
+        row = self.model.runs[run]
+        assert not row.budget.calls or row.calls + self.model.live_calls(run) <= row.budget.calls
         if row.budget.cost_micros:
             assert row.cost <= row.budget.cost_micros + max(row.overrun, 0)
             if row.budget.hard or len(row.answered) < FEWEST:

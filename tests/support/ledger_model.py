@@ -31,6 +31,8 @@ class Attempt:
     until: float
     state: str = "live"
     cost: int = 0
+    further: int = 0
+    """How many calls it has made again."""
     counted: int = 0
     """What it was counted as when the budget last allowed a call of its run."""
 
@@ -98,7 +100,8 @@ class Ledger:
         for attempt in orphaned:
             run = self.runs[attempt.run]
             attempt.state, attempt.cost = "orphaned", attempt.cost + run.reserves(attempt.worst)
-            run.calls, run.repeated, run.cost = run.calls + 1, run.repeated + 1, run.cost + attempt.cost
+            calls = 1 + attempt.further
+            run.calls, run.repeated, run.cost = run.calls + calls, run.repeated + 1, run.cost + attempt.cost
             run.lost, run.overrun = run.lost + 1, run.overrun + max(attempt.cost - attempt.counted, 0)
         return len(orphaned)
 
@@ -142,6 +145,10 @@ class Ledger:
             self.orphan(attempt for attempt in self.live(run) if attempt.until < now)
         return free[: self._affordable(run, worst, len(free))], busy
 
+    def live_calls(self, run: int) -> int:
+        """Return how many calls the run's live attempts have made or are making."""
+        return sum(1 + attempt.further for attempt in self.live(run))
+
     def reserved(self, run: int) -> int:
         """Return what the run's live attempts reserve."""
         return sum(attempt.cost + self.runs[run].reserves(attempt.worst) for attempt in self.live(run))
@@ -157,19 +164,22 @@ class Ledger:
         return max([0, *(min(worst, tenth) - row.reserves(worst) for worst in worsts)])
 
     def reserve_again(self, attempt: Attempt, micros: int) -> bool:
-        """Reserve *micros* more for an attempt, and return whether it is live and the budget allows that."""
+        """Reserve a call and *micros* for an attempt, and return whether it is live and the budget allows that."""
         row = self.runs[attempt.run]
+        is_called_out = 0 < row.budget.calls <= row.calls + self.live_calls(attempt.run)
         used = row.cost + self.reserved(attempt.run) + self.surprise(attempt.run)
-        allowed = attempt.state == "live" and (not row.budget.cost_micros or used + micros <= row.budget.cost_micros)
+        is_affordable = not row.budget.cost_micros or used + micros <= row.budget.cost_micros
+        allowed = attempt.state == "live" and is_affordable and not is_called_out
         attempt.cost += micros * allowed
+        attempt.further += allowed
         if allowed:
             self._count(attempt.run)
         return allowed
 
     def _affordable(self, run: int, worst: int, wanted: int) -> int:
-        row, live = self.runs[run], self.live(run)
+        row = self.runs[run]
         if row.budget.calls:
-            wanted = min(wanted, row.budget.calls - row.calls - len(live))
+            wanted = min(wanted, row.budget.calls - row.calls - self.live_calls(run))
         if row.budget.cost_micros:
             remaining = row.budget.cost_micros - row.cost - self.reserved(run) - self.surprise(run, [worst])
             wanted = min(wanted, remaining // row.reserves(worst))
@@ -222,10 +232,17 @@ class Ledger:
         return allowed
 
     def reopen(self, run: int, budget: Budget) -> bool:
-        """Queue the run again if its state allows that, and return whether it does. Failed presentations are reset."""
+        """Queue the run again if its state allows that, and return whether it does. Failed presentations are reset.
+
+        The budget is new in any state.
+        """
         row = self.runs[run]
+        row.budget = budget
         if row.state not in REOPENED:
+            # The new budget covers what calls in flight reserve, but not what one of them may cost beyond that.
+            self._count(run)
+            row.overrun = 0
             return False
-        row.state, row.budget, row.done = RunState.QUEUED, budget, set()
+        row.state, row.done = RunState.QUEUED, set()
         row.items = {key: status for key, status in row.items.items() if status not in FAILED}
         return True
