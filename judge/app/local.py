@@ -24,7 +24,7 @@ from judge.store.sql_store import SqlStore
 
 SQLITE = "sqlite:///"
 OWN_PATIENCE = 20.0
-"""How much longer calls may take if this process is their only client: nobody else waits, and it may be slow."""
+"""How much longer calls may take if this process is their only client: no other caller waits, and it may be slow."""
 
 
 @contextlib.asynccontextmanager

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 20
 """How many problems a strict import prints."""
-KINDS = ("prompts", "outputs", "labels", "verdicts", "comparisons")
-"""The kinds of rows, in the order in which they are uploaded: later ones refer to earlier ones."""
 
 
 async def upload(
@@ -123,17 +121,15 @@ async def _send(
     replace: bool,
 ) -> list[FileAccount]:
     """Upload all rows by kind and file, and return the account of each file."""
+    from judge.formats.importing import KINDS  # noqa: PLC0415  # when needed
+
     accounts = {file.name: FileAccount.of(file, counts[file.name], notes.by_file[file.name]) for file in content.files}
     for kind in KINDS:
         for file in content.files:
             if counts[file.name].items[kind]:
-                for source in _sources(file) if kind == "labels" else ("",):
+                for source in counts[file.name].sources if kind == "labels" else ("",):
                     await _send_part(client, dataset, file, kind, source, accounts[file.name], replace=replace)
     return list(accounts.values())
-
-
-def _sources(file: ImportedFile) -> list[str]:
-    return list(dict.fromkeys(source for source, _ in file.labels(lambda _: None)))
 
 
 async def _send_part(
@@ -158,8 +154,7 @@ async def _send_part(
 def _placed(file: ImportedFile, kind: str, source: str) -> Iterator[tuple[str, Message]]:
     """Yield the rows of a file of one kind as messages, each with its place. Wrong rows are counted already."""
     from judge.domain.dataset import Label  # noqa: PLC0415  # when needed
-    from judge.formats.importing import KINDS as TYPES  # noqa: PLC0415
-    from judge.formats.importing import SourcedLabel  # noqa: PLC0415
+    from judge.formats.importing import KINDS, SourcedLabel  # noqa: PLC0415
     from judge.rpc import rows  # noqa: PLC0415
 
     converted = {
@@ -173,7 +168,7 @@ def _placed(file: ImportedFile, kind: str, source: str) -> Iterator[tuple[str, M
         if isinstance(item, SourcedLabel):
             if kind == "labels" and item.source == source:
                 yield place, rows.label(item.label)
-        elif isinstance(item, TYPES[kind]) and (not isinstance(item, Label) or source == file.name):
+        elif isinstance(item, KINDS[kind]) and (not isinstance(item, Label) or source == file.name):
             yield place, converted(item)  # type: ignore[operator]  # the function of the item's type
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from judge.cli.connect import ServiceTarget
+from judge.cli.tables import counted
 from judge.domain.money import usd
 from judge.domain.run import RunState
 
@@ -44,14 +45,14 @@ def explain_open_calls(state: Run, *, executed: bool) -> str:
 
 
 def _count(calls: int, singular: str, plural: str) -> str:
-    return f"{calls:,} call{'s' * (calls != 1)} {singular if calls == 1 else plural}"
+    return f"{counted(calls, 'call')} {singular if calls == 1 else plural}"
 
 
 def state_word(state: Run) -> str:
     """Return the run's state in lower case."""
-    from judge.api.v1.run_service_pb2 import RunState  # noqa: PLC0415  # as above
+    from judge.api.v1 import run_service_pb2 as pb  # noqa: PLC0415  # grpc's messages when needed
 
-    return RunState.Name(state.state).removeprefix("RUN_STATE_").lower()
+    return pb.RunState.Name(state.state).removeprefix("RUN_STATE_").lower()
 
 
 def was_killed(state: Run, *, executed: bool) -> bool:

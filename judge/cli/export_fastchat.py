@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _WINNERS = {"left": "model_1", "right": "model_2", "tie": "tie"}
 _OTHER = {"left": "right", "right": "left", "tie": "tie"}
 UNKNOWN_PROMPT = "unknown"
-"""The name of the judge's prompt, which FastChat keeps beside the judge's."""
+"""The name of the judge's prompt, which FastChat keeps next to the judge's."""
 
 
 def judgments(rows: Iterable[Row], account: LeftOutVotes) -> Iterator[Row]:

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, TextIO
 import click
 
 from judge.cli.export_rows import ColumnType, Page
+from judge.formats.packed import PACKED, zstd_module
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 ROWS_IN_GROUP = 10_000
 """The rows of a row group in Parquet, which is in memory as a whole."""
-PACKED = (".gz", ".zst")
 
 
 class Form(StrEnum):
@@ -98,14 +98,12 @@ def _opener(target: Path) -> Callable[..., contextlib.AbstractContextManager[Any
     if target.suffix != ".zst":
         return open
     try:
-        if sys.version_info >= (3, 14):
-            from compression import zstd  # noqa: PLC0415  # not in every build of Python
-        else:
-            from backports import zstd  # noqa: PLC0415  # of an extra
+        zstd = zstd_module()
     except ImportError:
         message = f"{target.name} needs backports.zstd: install judge with the extra [data], or write .gz"
         raise click.UsageError(message) from None
-    return zstd.open
+    opener: Callable[..., contextlib.AbstractContextManager[Any]] = zstd.open
+    return opener
 
 
 class RowWriter:
@@ -147,19 +145,21 @@ def _check_csv(row: Row, cells: list[str]) -> None:
         raise click.ClickException(f"a text on the prompt {prompt!r} has a NUL, which CSV cannot hold: {otherwise}")
 
 
-async def write_parquet(pages: AsyncIterator[Page], columns: Columns, path: Path) -> int:
-    """Write *pages* of rows as Parquet, and return the number of rows. The file appears once it is complete.
-
-    Polars pulls the pages from its own thread, one at a time. Raises UsageError without polars.
-    """
+def polars() -> Any:  # noqa: ANN401  # a module of an extra
+    """Return polars, which is slow to import. Raises UsageError without it."""
     try:
-        import polars as pl  # noqa: PLC0415  # of an extra, and slow to import
-        from polars.io.plugins import register_io_source  # noqa: PLC0415  # as above
+        import polars as pl  # noqa: PLC0415  # as above
     except ImportError:
         raise click.UsageError(
             "Parquet needs polars: pip install polars, or install judge with the extra [data]"
         ) from None
-    types: dict[ColumnType, Any] = {
+    return pl
+
+
+def parquet_schema(columns: Columns) -> dict[str, Any]:
+    """Return polars' type of each column. What is nested is JSON in a text. Raises UsageError without polars."""
+    pl = polars()
+    types = {
         ColumnType.TEXT: pl.String,
         ColumnType.INTEGER: pl.Int64,
         ColumnType.NUMBER: pl.Float64,
@@ -167,7 +167,17 @@ async def write_parquet(pages: AsyncIterator[Page], columns: Columns, path: Path
         ColumnType.TEXTS: pl.List(pl.String),
         ColumnType.NESTED: pl.String,
     }
-    schema = {name: types[type_] for name, type_ in columns.items()}
+    return {name: types[type_] for name, type_ in columns.items()}
+
+
+async def write_parquet(pages: AsyncIterator[Page], columns: Columns, path: Path) -> int:
+    """Write *pages* of rows as Parquet, and return the number of rows. The file appears once it is complete.
+
+    Polars pulls the pages from its own thread, one at a time. Raises UsageError without polars.
+    """
+    pl, schema = polars(), parquet_schema(columns)
+    from polars.io.plugins import register_io_source  # noqa: PLC0415  # of an extra
+
     source = _PagesInThread(pages, asyncio.get_running_loop())
 
     def frames(names: list[str] | None, *_: object) -> Iterator[DataFrame]:

@@ -70,8 +70,11 @@ def _columns(descriptor: Descriptor | None) -> Columns:
 def _type(field: FieldDescriptor) -> ColumnType:
     if field.message_type is not None:
         return ColumnType.TEXT if _is_time(field) else ColumnType.NESTED
-    if field.is_repeated:
-        return ColumnType.TEXTS
+    return ColumnType.TEXTS if field.is_repeated else scalar_type(field)
+
+
+def scalar_type(field: Any) -> ColumnType:  # noqa: ANN401  # protobuf has two types of fields
+    """Return what the values of a *field* are that is no message."""
     if field.enum_type is not None:
         return ColumnType.TEXT
     types = {

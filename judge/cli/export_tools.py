@@ -15,6 +15,7 @@ from judge.cli.export import export
 from judge.cli.export_forms import text_output
 from judge.cli.export_votes import LeftOutVotes, VoteSource, read_texts, read_verdicts, read_votes, source_of
 from judge.cli.report_files import write_csv
+from judge.formats.packed import without_packing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -51,7 +52,7 @@ def _write(rows: Iterable[Row], output: Path, account: LeftOutVotes, what: str) 
     listed = list(rows)
     if not listed:
         raise click.ClickException(f"there are no {what} to write.{account}")
-    name = output.name.removesuffix(".gz").removesuffix(".zst")
+    name = without_packing(output.name)
     lines = [json.dumps(row, ensure_ascii=False) for row in listed]
     with text_output(output) as file:
         file.write("[\n" + ",\n".join(lines) + "\n]\n" if name.endswith(".json") else "".join(f"{x}\n" for x in lines))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from judge.cli.export_forms import text_output
+from judge.cli.export_forms import parquet_schema, polars, text_output
 from judge.cli.export_rows import ColumnType
 
 if TYPE_CHECKING:
@@ -67,15 +67,7 @@ def write_csv(table: ReportTable, file: TextIO) -> None:
 
 def write_parquet(table: ReportTable, path: Path) -> None:
     """Write a table as Parquet. A cell without a value is null. Raises UsageError without polars."""
-    try:
-        import polars as pl  # noqa: PLC0415  # of an extra, and slow to import
-    except ImportError:
-        raise click.UsageError(
-            "Parquet needs polars: pip install polars, or install judge with the extra [data]"
-        ) from None
-    types = {ColumnType.INTEGER: pl.Int64, ColumnType.NUMBER: pl.Float64, ColumnType.FLAG: pl.Boolean}
-    schema = {name: types.get(type_, pl.String) for name, type_ in table.columns.items()}
-    pl.DataFrame(table.rows, schema=schema, orient="row").write_parquet(path)
+    polars().DataFrame(table.rows, schema=parquet_schema(table.columns), orient="row").write_parquet(path)
 
 
 def _markdown(file: TextIO, table: ReportTable) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from judge.cli.export_rows import ColumnType
+from judge.cli.export_rows import ColumnType, scalar_type
 from judge.rpc.enum_words import word
 
 if TYPE_CHECKING:
@@ -167,14 +167,7 @@ def _joined(prefix: str, name: str) -> str:
 
 
 def _type(field: FieldDescriptor) -> ColumnType:
-    if field.is_repeated or field.enum_type is not None:
-        return ColumnType.TEXT
-    types = {
-        field.CPPTYPE_STRING: ColumnType.TEXT,
-        field.CPPTYPE_DOUBLE: ColumnType.NUMBER,
-        field.CPPTYPE_BOOL: ColumnType.FLAG,
-    }
-    return types.get(field.cpp_type, ColumnType.INTEGER)
+    return ColumnType.TEXT if field.is_repeated else scalar_type(field)
 
 
 def _cell(message: Message, path: tuple[str, ...]) -> Cell:

@@ -141,7 +141,7 @@ class Reply(NamedTuple):
     logprobs: tuple[tuple[str, float], ...] = ()
     """The alternatives of the deciding token with their natural log probabilities, if the backend gives them."""
     further_choices: int = 0
-    """How many choices the provider sent that nobody asked for. They are not kept, and neither is this number."""
+    """How many choices the provider sent after the first. They are not kept, and neither is this number."""
 
 
 class ParsedVerdict(NamedTuple):

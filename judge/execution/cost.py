@@ -53,7 +53,7 @@ class CallCost(NamedTuple):
 
 
 def call_cost(judge: JudgeAtWork, usage: Usage | None, sent: int) -> CallCost:
-    """Return what a call of *sent* characters costs that used *usage*, or nobody knows what.
+    """Return what a call of *sent* characters costs that used *usage*; None if that is not known.
 
     That is the price of its tokens, or what the provider itself says that it costs, if that is more. Without a price,
     only what the provider says counts.

@@ -47,7 +47,9 @@ def _format(name: str, items: Callable[[Pairs, int, Row], list[Item]], *, has_fo
 
 def _output(pairs: Pairs, _: int, row: Row) -> list[Item]:
     prompt = _prompt(row)
-    return pairs.new((prompt, pairs.output(prompt.prompt_id, fields.name(row, "generator"), _text(row, "output"))))
+    return pairs.new(
+        (prompt, pairs.output(prompt.prompt_id, fields.name(row, "generator"), fields.needed_text(row, "output")))
+    )
 
 
 def _annotation(pairs: Pairs, _: int, row: Row) -> list[Item]:
@@ -55,7 +57,7 @@ def _annotation(pairs: Pairs, _: int, row: Row) -> list[Item]:
     names = [_contestant(row, side) for side in ("1", "2")]
     if names[0] == names[1]:
         return [RowNote("left out: a contestant compared with itself")]
-    texts = [_text(row, side) for side in SIDES]
+    texts = [fields.needed_text(row, side) for side in SIDES]
     left, right = (pairs.output(prompt.prompt_id, *output) for output in zip(names, texts, strict=True))
     if preference is None:
         note = RowNote("without a preference, so without a label")
@@ -73,7 +75,7 @@ def _annotation(pairs: Pairs, _: int, row: Row) -> list[Item]:
 
 
 def _prompt(row: Row) -> Prompt:
-    texts = (_text(row, "instruction"), fields.text(row, "input"))
+    texts = (fields.needed_text(row, "instruction"), fields.text(row, "input"))
     text = "\n\n".join(filter(None, texts))
     return Prompt(prompt_id=text_id(text), turns=(text,), category=fields.text(row, "dataset") or "")
 
@@ -82,13 +84,6 @@ def _contestant(row: Row, side: str) -> str:
     """Read a contestant. In annotations by people, it is missing."""
     name = f"generator_{side}"
     return f"output_{side}" if fields.first(row, name) is None else fields.name(row, name)
-
-
-def _text(row: Row, field: str) -> str:
-    text = fields.text(row, field)
-    if text is None:
-        raise KeyError(field)
-    return text
 
 
 def _preference(row: Row) -> float | None:

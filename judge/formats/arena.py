@@ -17,6 +17,7 @@ from judge.formats import fields, words
 from judge.formats.battles import winner_by_columns, winner_by_name
 from judge.formats.fields import Row
 from judge.formats.importing import Format, Item, RowNote
+from judge.formats.json_rows import has_half_character
 from judge.formats.messages import message_text
 
 ANONYMOUS = "arena-user"
@@ -157,11 +158,10 @@ def _parsed(row: Row, field: str) -> Any:  # noqa: ANN401  # JSON
         return value
     try:
         parsed = json.loads(value)
-        json.dumps(parsed, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError:
-        raise ValueError(f"has half a character (a lone surrogate) in {field}") from None
     except (ValueError, RecursionError):
         return value
+    if has_half_character(parsed):
+        raise ValueError(f"has half a character (a lone surrogate) in {field}")
     return parsed
 
 

@@ -13,6 +13,7 @@ from judge.formats import fields, own
 from judge.formats.containers import rows_of
 from judge.formats.fields import Row
 from judge.formats.names import alike
+from judge.formats.packed import without_packing
 
 _ONE_OF = {"winner_model_a": "left", "winner_model_b": "right", "winner_tie": "tie"}
 """Columns of 0 and 1 that replace a winner, as in Chatbot Arena's table of 55,000 preferences."""
@@ -43,7 +44,7 @@ class BattleTable:
 
 def is_battle_file(name: str) -> bool:
     """Whether *name* ends like that of a file of battles."""
-    plain = name.lower().removesuffix(".gz").removesuffix(".zst")
+    plain = without_packing(name.lower())
     return ":" not in name and plain.endswith(tuple(f".{ending}" for ending in _ENDINGS))
 
 

@@ -13,7 +13,6 @@ import contextlib
 import gzip
 import io
 import stat
-import sys
 import zlib
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import IO, Any, NamedTuple
 from judge.domain.errors import InvalidInput
 from judge.formats import csv_rows, json_rows, zip_rows
 from judge.formats.fields import Row
+from judge.formats.packed import zstd_module
 
 LONGEST_ROW = 16 * 1024 * 1024
 """The most bytes of a row. The largest row that can be uploaded has 4 MiB."""
@@ -132,10 +132,7 @@ class _Zstd(io.RawIOBase):
 
 def _zstd(path: Path, raw: IO[bytes]) -> _Zstd:
     try:
-        if sys.version_info >= (3, 14):
-            from compression import zstd  # noqa: PLC0415  # not in every build of Python
-        else:
-            from backports import zstd  # noqa: PLC0415  # of an extra
+        zstd = zstd_module()
     except ImportError:
         message = f"{path} needs backports.zstd to be read: install judge with the extra [data], or unpack the file"
         raise InvalidInput("path", message, reason="EXTRA_NEEDED") from None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -27,9 +29,11 @@ def rows(path: Path, file: IO[bytes], longest: int) -> Rows:
     text = io.TextIOWrapper(file, "utf-8-sig", newline="")
     lines = _lines(path, text, longest)
     try:
-        first = next(lines)
+        first = next(lines, None)
+        if first is None:
+            return
         separator = max(_SEPARATORS, key=lambda mark: len(next(csv.reader([first], delimiter=mark))))
-        reader = csv.reader(_joined(first, lines), delimiter=separator, strict=True)
+        reader = csv.reader(chain((first,), lines), delimiter=separator, strict=True)
         header = _header(path, next(reader))
         last = 1
         for cells in reader:
@@ -57,17 +61,13 @@ def _lines(path: Path, text: io.TextIOWrapper, longest: int) -> Iterator[str]:
         yield line
 
 
-def _joined(first: str, lines: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from lines
-
-
 def _header(path: Path, cells: list[str]) -> list[str]:
     header = [cell.strip() for cell in cells]
-    for name in header:
-        if name and header.count(name) > 1:
-            message = f"{path} has the column {name!r} twice: rename one of them"
-            raise InvalidInput(path.name, message, reason="REPEATED_COLUMN")
+    counts = Counter(filter(None, header))
+    if len(counts) < sum(counts.values()):
+        twice = next(name for name, count in counts.items() if count > 1)
+        message = f"{path} has the column {twice!r} twice: rename one of them"
+        raise InvalidInput(path.name, message, reason="REPEATED_COLUMN")
     return header
 
 

@@ -30,6 +30,7 @@ from judge.formats.containers import first_row
 from judge.formats.fields import Row
 from judge.formats.importing import Format, Import, ImportedFile, LeftOut, NeedsReference
 from judge.formats.mapped import ColumnMapping
+from judge.formats.packed import PACKED
 
 MOST_FILES = 10_000
 """The most files of a folder. More are rather a wrong folder than an import."""
@@ -64,7 +65,6 @@ FORMATS: Mapping[str, Recognize] = {
 """The formats by name, in the order in which a file is tried."""
 LAYOUT = frozenset(("model_answer", fastchat.REFERENCES, "model_judgment"))
 """Folders that belong to the files beside them. Another folder beside files is an import of its own."""
-_PACKED = (".gz", ".zst")
 _ABOUT = re.compile(r"(readme|licen[sc]e|notice|citation)\b", re.IGNORECASE)
 _NO_TABLE = frozenset((".toml", ".md", ".yaml", ".yml", ".cfg", ".ini", ".py", ".sh", ".xml", ".html", ".pdf", ".log"))
 """Endings of files that hold no rows: settings, programs, and pages."""
@@ -167,8 +167,8 @@ def _listed(root: Path, folder: Path) -> tuple[list[Path], list[Path]]:
     if len(entries) > MOST_FILES:
         message = f"{folder} holds {len(entries):,} files; the maximum is {MOST_FILES:,}"
         raise InvalidInput("path", message, reason="TOO_MANY_FILES")
-    folders = [entry for entry in entries if entry.is_dir() and not _leads_out(root, entry)]
-    return [entry for entry in entries if entry not in folders], folders
+    folders = {entry: None for entry in entries if entry.is_dir() and not _leads_out(root, entry)}
+    return [entry for entry in entries if entry not in folders], list(folders)
 
 
 def _leads_out(root: Path, path: Path) -> bool:
@@ -211,12 +211,12 @@ def _entry(root: Path, path: Path, tried: _Tried) -> Format | LeftOut:
 
 def _duplicate(path: Path, present: set[Path]) -> LeftOut | None:
     """Say of which file beside it *path* is the packed form or a sample."""
-    plain = path.with_suffix("") if path.suffix in _PACKED else path
+    plain = path.with_suffix("") if path.suffix in PACKED else path
     if plain != path and plain in present:
         return LeftOut(path.name, f"the packed form of {plain.name}", loses=False)
     whole = plain.with_name(_SAMPLE.sub("", plain.name))
     if whole != plain:
-        for other in (whole, *(whole.with_name(whole.name + packed) for packed in _PACKED)):
+        for other in (whole, *(whole.with_name(whole.name + packed) for packed in PACKED)):
             if other in present:
                 return LeftOut(path.name, f"a sample of {other.name}", loses=False)
     return None

@@ -17,10 +17,16 @@ def inside(row: Row, *names: str) -> list[Row]:
     >>> inside({"results": {"results": [{"score": 1}]}}, "results", "results")
     [{'score': 1}]
     """
+    value = _at(row, names)
+    return value if isinstance(value, list) and all(isinstance(entry, dict) for entry in value) else []
+
+
+def _at(row: Row, names: Sequence[str]) -> Any:  # noqa: ANN401  # JSON
+    """Return what is at the end of a path of *names*; None if there is nothing."""
     value: Any = row
     for name in names:
         value = value.get(name) if isinstance(value, dict) else None
-    return value if isinstance(value, list) and all(isinstance(entry, dict) for entry in value) else []
+    return value
 
 
 def rows_inside(path: Path, names: Sequence[str]) -> Iterator[FileRow]:
@@ -32,9 +38,7 @@ def rows_inside(path: Path, names: Sequence[str]) -> Iterator[FileRow]:
         if isinstance(row, InvalidInput):
             yield FileRow(place, number, row)
             continue
-        value: Any = row
-        for name in names:
-            value = value.get(name) if isinstance(value, dict) else None
+        value = _at(row, names)
         if not isinstance(value, list):
             yield FileRow(place, number, _wrong(path, f"{place} has no list {'.'.join(names)}"))
             continue

@@ -136,6 +136,8 @@ class FileCounts:
     names: NamesUsed
     notes: Counter[str] = field(default_factory=Counter)
     """How many rows have each note."""
+    sources: tuple[str, ...] = ()
+    """The sources of its labels, in the order in which they occur."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ class Import:
     """The files to import, in their order, and those that are left out."""
 
     files: tuple[ImportedFile, ...] = ()
-    left_out: tuple[LeftOut, ...] = field(default=())
+    left_out: tuple[LeftOut, ...] = ()
 
     def rows(self, kind: type[T], wrong: WrongRow = refuse) -> Iterator[T]:
         """Read the files and yield all items of a *kind*, such as Prompt."""
@@ -170,11 +172,15 @@ def count(file: ImportedFile) -> FileCounts:
     by_type: Counter[type] = Counter()
     notes: Counter[str] = Counter()
     names = NamesUsed()
+    sources: dict[str, None] = {}
     for item in file.items(note):
         if isinstance(item, RowNote):
             notes[item.text] += 1
             continue
-        plain = item.label if isinstance(item, SourcedLabel) else item
+        sourced = SourcedLabel(file.name, item) if isinstance(item, Label) else item
+        if isinstance(sourced, SourcedLabel):
+            sources[sourced.source] = None
+        plain = sourced.label if isinstance(sourced, SourcedLabel) else sourced
         by_type[type(plain)] += 1
         names.add(plain)
     return FileCounts(
@@ -183,6 +189,7 @@ def count(file: ImportedFile) -> FileCounts:
         wrong=tuple(wrong),
         names=names,
         notes=notes,
+        sources=tuple(sources),
     )
 
 

@@ -111,8 +111,11 @@ def entries(path: Path, file: IO[bytes], longest: int) -> Rows:
                 raise text.wrong(f"entry {number} is not followed by a comma")
             text.skip(",")
         number += 1
-        entry = text.value(number)
-        yield number, entry if isinstance(entry, dict) else _error(path, f"entry {number} is not a JSON object")
+        entry, is_escaped = text.value(number)
+        if is_escaped and has_half_character(entry):
+            yield number, _error(path, f"entry {number} {HALF_CHARACTER}", "LONE_SURROGATE")
+        else:
+            yield number, entry if isinstance(entry, dict) else _error(path, f"entry {number} is not a JSON object")
     text.skip("]")
     if text.next():
         raise text.wrong("something follows the array")
@@ -143,8 +146,8 @@ class _Text:
             raise self.wrong(f"{mark} is missing")
         self._at += 1
 
-    def value(self, number: int) -> Any:  # noqa: ANN401  # JSON
-        """Read the next value, of entry *number*."""
+    def value(self, number: int) -> tuple[Any, bool]:
+        """Read the next value, of entry *number*. Returns it, and whether it is written with escaped characters."""
         self.next()
         while True:
             try:
@@ -155,8 +158,9 @@ class _Text:
                 raise self.wrong(f"entry {number}: {error}") from None
             # A number at the end of what is in memory may go on.
             if 0 < end < len(self._part) or (end > 0 and self._ended):
+                is_escaped = self._part.find("\\u", self._at, end) >= 0
                 self._at = end
-                return value
+                return value, is_escaped
             if len(self._part) - self._at > self._longest:
                 raise self.wrong(f"entry {number} is longer than {self._longest:,} characters, or {problem}")
             if not self._more():
@@ -177,6 +181,16 @@ class _Text:
 
 
 _UNFINISHED = "UNFINISHED_JSON"
+HALF_CHARACTER = "has half a character (a lone surrogate) in a text"
+
+
+def has_half_character(value: object) -> bool:
+    """Whether a text in JSON has a lone surrogate: UTF-8 has none, but an escape sequence can write one."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _parsed(path: Path, line: tuple[int, bytes]) -> Row | InvalidInput:
@@ -185,13 +199,10 @@ def _parsed(path: Path, line: tuple[int, bytes]) -> Row | InvalidInput:
     place = f"line {number}"
     try:
         row = _DECODER.decode(text.decode("utf-8").rstrip())
-        if b"\\u" in text:
-            # UTF-8 has no lone surrogates, but an escape sequence can write one.
-            json.dumps(row, ensure_ascii=False).encode("utf-8")
+        if b"\\u" in text and has_half_character(row):
+            return _error(path, f"{place} {HALF_CHARACTER}", "LONE_SURROGATE")
     except UnicodeDecodeError:
         return _error(path, f"{place} is not UTF-8", "NOT_UTF8")
-    except UnicodeEncodeError:
-        return _error(path, f"{place} has half a character (a lone surrogate) in a text", "LONE_SURROGATE")
     except json.JSONDecodeError as error:
         # Some messages of the parser end with "at", for a position to follow.
         why = f"{error.msg.removesuffix(' at')} in column {error.colno}"

@@ -1,7 +1,7 @@
 """Label Studio's pairwise annotations: the JSON export of a project whose tasks show two texts side by side.
 
 An annotation selects `left` or `right`, and the export does not say which field of the task was on which side. The
-labeling configuration does (`toName` of `Pairwise`): it is read from an .xml file beside the export. Without one, the
+labeling configuration does (`toName` of `Pairwise`): it is read from an .xml file next to the export. Without one, the
 first of the two fields in the alphabet is taken for the left one, and the import says so.
 """
 

@@ -16,7 +16,8 @@ from typing import Any
 
 from judge.domain.errors import InvalidInput
 from judge.formats.fields import Row
-from judge.formats.json_rows import LARGEST_DOCUMENT
+from judge.formats.json_rows import HALF_CHARACTER, LARGEST_DOCUMENT, has_half_character
+from judge.formats.packed import zstd_module
 
 MAGIC = b"PK\x03\x04"
 MOST_MEMBERS = 200_000
@@ -62,6 +63,8 @@ class JsonArchive:
             row = json.loads(text)
         except (ValueError, RecursionError) as error:
             return self._wrong(name, f"is not valid JSON: {error}", "NOT_JSON")
+        if b"\\u" in text and has_half_character(row):
+            return self._wrong(name, HALF_CHARACTER, "LONE_SURROGATE")
         return row if isinstance(row, dict) else self._wrong(name, "is not a JSON object", "NOT_JSON")
 
     def _wrong(self, name: str, why: str, reason: str) -> InvalidInput:
@@ -85,16 +88,14 @@ def opened(path: Path) -> Iterator[JsonArchive]:
 
 def _reader() -> tuple[Any, tuple[type[Exception], ...]]:
     """Return the module that opens archives, and the error of a damaged member that it knows; none without zstd."""
-    if sys.version_info >= (3, 14):
-        from compression import zstd  # noqa: PLC0415  # not in every build of Python
-
-        return zipfile, (zstd.ZstdError,)
     try:
-        from backports.zstd import ZstdError  # noqa: PLC0415  # of an extra
-        from backports.zstd import zipfile as with_zstd  # noqa: PLC0415
+        damage = zstd_module().ZstdError
+        if sys.version_info >= (3, 14):
+            return zipfile, (damage,)
+        from backports.zstd import zipfile as with_zstd  # noqa: PLC0415  # of an extra
     except ImportError:
         return zipfile, ()
-    return with_zstd, (ZstdError, with_zstd.BadZipFile)
+    return with_zstd, (damage, with_zstd.BadZipFile)
 
 
 def rows(path: Path) -> Rows:

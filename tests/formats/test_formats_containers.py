@@ -7,6 +7,8 @@ import gzip
 import io
 import json
 import os
+import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,7 +139,7 @@ def test_formats_a_damaged_file_is_named(tmp_path: Path, content: bytes, message
         list(rows_of(path))
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n \n", b"[]", b"a,b\n", gzip.compress(b"")])
+@pytest.mark.parametrize("content", [b"", b"\n\n \n", b"\xef\xbb\xbf", b"[]", b"a,b\n", gzip.compress(b"")])
 def test_formats_an_empty_file_has_no_rows(tmp_path: Path, content: bytes) -> None:
     (path := tmp_path / "file").write_bytes(content)
 
@@ -188,3 +190,32 @@ def test_formats_numbers_that_are_none_are_read_where_nobody_needs_them(tmp_path
     (row,) = content(path)
 
     assert row["id"] == "q"
+
+
+def test_formats_half_a_character_is_a_wrong_row_in_every_container(tmp_path: Path) -> None:
+    """An escape sequence can write what no store can keep. The other rows are read."""
+    half, whole = '{"a": "x \\ud800"}', '{"a": "\\ud83d\\ude00"}'
+    (lines := tmp_path / "lines").write_text(f"{whole}\n{half}\n{whole}\n")
+    (array := tmp_path / "array").write_text(f"[{whole}, {half}, {whole}]")
+    with zipfile.ZipFile(archive := tmp_path / "archive", "w") as packed:
+        for name, text in (("1.json", whole), ("2.json", half), ("3.json", whole)):
+            packed.writestr(name, text)
+
+    for path in (lines, array, archive):
+        first, wrong, last = (row for _, _, row in rows_of(path))
+        assert first == last == {"a": "\U0001f600"}
+        assert isinstance(wrong, InvalidInput)
+        assert wrong.reason == "LONE_SURROGATE"
+        assert "2" in wrong.message
+
+
+def test_formats_a_header_of_very_many_columns_is_read_in_one_pass(tmp_path: Path) -> None:
+    """Its time grows with the columns, not with their square."""
+    names = [f"c{number}" for number in range(200_000)]
+    (path := tmp_path / "file").write_text(f"{','.join(names)}\n{','.join('1' for _ in names)}\n")
+    started = time.perf_counter()
+
+    (row,) = content(path)
+
+    assert len(row) == len(names)
+    assert time.perf_counter() - started < 20
