@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,10 +48,10 @@ async def upload(
     if not any(each.items for each in counts.values()):
         problem = next((str(error.message) for each in counts.values() for error in each.wrong), "the files are empty")
         raise InvalidInput("path", f"there is no row to import: {problem}", reason="NO_ROWS")
-    notes = await name_notes(client, await _existing(client, dataset), content, counts)
+    notes = await name_notes(client, await _unless("NOT_FOUND", client.get_dataset(dataset)), content, counts)
     if strict:
         _check(content, counts, notes)
-    created = await _create(client, dataset)
+    created = await _unless("ALREADY_EXISTS", client.create_dataset(dataset))
     try:
         accounts = await _send(client, dataset, content, counts, notes, replace=replace)
     finally:
@@ -83,30 +83,14 @@ def _check(content: Import, counts: Mapping[str, FileCounts], notes: NameNotes) 
         raise InvalidInput("path", message, reason="STRICT")
 
 
-async def _existing(client: JudgeClient, dataset: str) -> Dataset | None:
-    """Return the dataset; None if it does not exist."""
-    import grpc  # noqa: PLC0415  # when needed
-
-    from judge_client import JudgeClientError  # noqa: PLC0415
+async def _unless(code: str, call: Awaitable[Dataset]) -> Dataset | None:
+    """Return the dataset that *call* returns; None if the service answers with the status *code*."""
+    from judge_client import JudgeClientError  # noqa: PLC0415  # when needed
 
     try:
-        return await client.get_dataset(dataset)
+        return await call
     except JudgeClientError as error:
-        if error.code != grpc.StatusCode.NOT_FOUND:
-            raise
-    return None
-
-
-async def _create(client: JudgeClient, dataset: str) -> Dataset | None:
-    """Create the dataset; None if it exists already."""
-    import grpc  # noqa: PLC0415  # when needed
-
-    from judge_client import JudgeClientError  # noqa: PLC0415
-
-    try:
-        return await client.create_dataset(dataset)
-    except JudgeClientError as error:
-        if error.code != grpc.StatusCode.ALREADY_EXISTS:
+        if error.code.name != code:
             raise
     return None
 

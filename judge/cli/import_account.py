@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from judge.cli.tables import counted
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -110,7 +112,9 @@ async def name_notes(
     }
     overall = list(alike({*contestants, *names.named_contestants}))
     if names.named_prompts and not (prompts or contestants):
-        declared = f"{len(names.named_prompts):,} prompts and {len(names.named_contestants):,} contestants"
+        declared = " and ".join(
+            (counted(len(names.named_prompts), "prompt"), counted(len(names.named_contestants), "contestant"))
+        )
         overall.append(
             f"there are no prompts and no outputs: the labels and verdicts declare {declared}, which can be ranked, "
             "but not judged"
