@@ -22,6 +22,7 @@ from judge.formats import (
     openai_evals,
     own,
     pandalm,
+    preferences,
     prometheus,
     promptfoo,
     rewardbench,
@@ -60,9 +61,11 @@ FORMATS: Mapping[str, Recognize] = {
     "openai-evals": openai_evals.recognize,
     "promptfoo": promptfoo.recognize,
     "label-studio": label_studio.recognize,
+    "preferences": preferences.recognize,
     "own": _own,
 }
 """The formats by name, in the order in which a file is tried."""
+_UNKNOWN = "in no known format"
 LAYOUT = frozenset(("model_answer", fastchat.REFERENCES, "model_judgment"))
 """Folders that belong to the files beside them. Another folder beside files is an import of its own."""
 _ABOUT = re.compile(r"(readme|licen[sc]e|notice|citation)\b", re.IGNORECASE)
@@ -107,6 +110,8 @@ def read(
     if not files:
         listed = "; ".join(f"{entry.name}: {entry.why}" for entry in left_out[:5])
         message = f"{path} holds nothing to import" + (f": {listed}" if listed else ": the folder is empty")
+        if any(_UNKNOWN in entry.why for entry in left_out):
+            message += ". --map says which columns of a table are what"
         raise InvalidInput("path", message, reason="UNKNOWN_FORMAT")
     if reference is not None and not given.needed:
         message = f"no file of {path} needs a reference: leave out {reference!r:.80}"
@@ -138,7 +143,7 @@ def _recognized(path: Path, row: Row, tried: _Tried) -> Format | LeftOut:
         if format_ := recognize(path, row):
             return format_
     names = ", ".join(map(str, row))
-    return LeftOut(path.name, f"in no known format: it has the fields {names[:200]}")
+    return LeftOut(path.name, f"{_UNKNOWN}: it has the fields {names[:200]}")
 
 
 def _in_folder(root: Path, folder: Path, tried: _Tried) -> Iterator[ImportedFile | LeftOut]:

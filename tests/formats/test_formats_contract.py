@@ -40,6 +40,7 @@ FORMATS: Mapping[str, Rows] = {
     "openai-evals": [{"object": "eval.run.output_item", "id": str(number), "sample": _SAMPLE} for number in range(3)],
     "promptfoo": [{"promptIdx": 0, "testIdx": number, **_PROMPTFOO} for number in range(3)],
     "label-studio": [{"id": number, "annotations": [_ANNOTATION], **_TASK} for number in range(3)],
+    "preferences": [{"prompt": f"q{number}", "chosen": "a", "rejected": "b"} for number in range(3)],
     "prometheus": [{"orig_instruction": f"q{number}", **_PROMETHEUS} for number in range(3)],
 }
 """By format, three rows that are right, and differ as little as they can."""
