@@ -33,14 +33,15 @@ WRITE_SECONDS = 10
 READ_ONLY = "-c idle_in_transaction_session_timeout=30s -c lock_timeout=5s -c default_transaction_read_only=on"
 READ_SECONDS = 120
 DISK_FULL = "53100"
-GONE = ("08", "57P", "25P03", "25P04")
-"""The server is stopping or starting, the connection is lost, or the transaction was idle or open for too long."""
+GONE = ("08", "57P", "25P04")
+"""The server is stopping or starting, the connection is lost, or the transaction was open for too long."""
 WRONG_VALUE = ("22", "54")
 """A value is none of its column's type, such as a text with NUL, or too large for an index."""
 UNKNOWN = ("42703", "42P01")
 """A column or a table does not exist: somebody may have migrated the store while this process was running."""
-CONFLICTS = ("40001", "40P01", "55P03", "23505")
-"""A serialization failure, a deadlock, a lock timeout, or a unique key that another transaction inserted first."""
+CONFLICTS = ("40001", "40P01", "55P03", "23505", "25P03")
+"""A serialization failure, a deadlock, a lock timeout, a unique key that another transaction inserted first, or a pause
+of this process, which a busy machine may make, until the database ended its idle transaction."""
 NEEDS = {
     "42501": "judge migrate needs a role that owns the store's tables and may create tables in their schema",
     "55P03": "judge migrate could not lock a table within 5 seconds; nothing was changed, try again",

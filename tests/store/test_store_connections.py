@@ -6,6 +6,7 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, event
 
@@ -152,6 +153,27 @@ async def test_postgresql_ends_a_client_that_is_paused_in_a_transaction(shared_u
     await connections.close()
     await other.close()
     assert names == ["paused"]
+
+
+async def test_postgresql_a_write_that_a_pause_ended_is_tried_again(shared_url: str) -> None:
+    """A busy machine may stop a process between two statements; nothing of its transaction was written."""
+    connections = PostgresqlConnections(shared_url)
+    tries: list[int] = []
+
+    def stops_at_first(c: Connection) -> None:
+        tries.append(int(c.exec_driver_sql("SELECT pg_backend_pid()").scalar() or 0))
+        if len(tries) == 1:
+            c.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 1")
+            while watcher.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", tries).fetchone():
+                pass
+        c.exec_driver_sql("INSERT INTO tenant (name) VALUES ('late')")
+
+    with psycopg.connect(shared_url, autocommit=True) as watcher:
+        await connections.write(stops_at_first)
+
+    names = await connections.read(lambda c: c.exec_driver_sql("SELECT name FROM tenant").scalars().all())
+    await connections.close()
+    assert (len(set(tries)), names) == (2, ["late"])
 
 
 @pytest.mark.parametrize("store", ["shared"], indirect=True)
