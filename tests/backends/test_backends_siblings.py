@@ -16,7 +16,7 @@ from judge.backends.delays import LONGEST_DELAY
 from judge.backends.error_body import __doc__ as error_shapes
 from judge.backends.finish import WORDS
 from judge.backends.http import REPLY_BYTES
-from judge.backends.stated_cost import COST, COST_HEADER, COST_TICKS, COST_TOTAL, COST_UPSTREAM
+from judge.backends.stated_cost import COST, COST_HEADERS, COST_TICKS, COST_TOTALS, COST_UPSTREAM
 from judge.domain.errors import CallFailed, CallRejected, JudgeUnusable, PromptTooLong, TransportFailed
 from judge.domain.outcome import VerdictStatus
 from judge.ports.reply_memory import limit_replies
@@ -327,7 +327,7 @@ def test_the_tables_of_the_documentation_are_those_of_the_code() -> None:
     rows = {row.split(" | ")[0].removeprefix("| "): row for row in page.splitlines() if row.startswith("| ")}
     words = {finish.value: listed for finish, listed in WORDS.items()}
     words |= {"input": usage.INPUT, "output": (*usage.OUTPUT, *usage.BESIDE_OUTPUT), "total": usage.TOTAL}
-    words |= {"cost": (*COST, COST_TOTAL, COST_UPSTREAM, COST_TICKS, COST_HEADER)}
+    words |= {"cost": (COST, *COST_TOTALS, COST_UPSTREAM, COST_TICKS, *COST_HEADERS)}
 
     for meaning, listed in words.items():
         assert [*re.findall(r"`([^`]+)`", rows[meaning].split(" | ")[1])][: len(listed)] == [*listed]
