@@ -208,13 +208,13 @@ def endpoint_of(settings: JudgeSettings) -> Endpoint:
 
 def _create_backend(definition: JudgeDefinition, settings: JudgeSettings) -> Backend:
     can = _capabilities(settings)
+    weights = definition.weights.removesuffix(f"@{settings.revision}") if settings.revision else definition.weights
     if settings.backend == "vllm_engine":
-        return vllm_engine.VllmEngine(definition.model, revision=settings.revision)
+        return vllm_engine.VllmEngine(definition.model, revision=settings.revision, weights=weights)
     endpoint = endpoint_of(settings)
     if settings.backend == "anthropic":
         return anthropic.Anthropic(definition.model, endpoint, can=can)
     if settings.backend == "vllm":
-        weights = definition.weights.removesuffix(f"@{settings.revision}") if settings.revision else definition.weights
         return vllm.Vllm(definition.model, endpoint, weights=weights, can=can)
     return openai.OpenAI(
         definition.model,

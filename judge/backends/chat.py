@@ -10,6 +10,7 @@ from judge.backends.error_body import error_in, read_error
 from judge.backends.failures import failure_in_body, no_reply, readable, without_secrets
 from judge.backends.finish import STATUSES, Finish, read_finish
 from judge.backends.http import encodable, storable
+from judge.backends.no_errors import is_error
 from judge.backends.reply_text import ReplyText, read_text
 from judge.backends.stated_cost import cost_in_headers
 from judge.backends.usage import read_usage
@@ -88,7 +89,8 @@ def _completion(
         raise no_reply("the endpoint's answer is not a chat completion", usage_in(answer, elapsed_ms, stated_micros))
     usage = read_usage(answer, elapsed_ms, has_text=bool(text.text), stated_micros=stated_micros)
     finish = Finish.REFUSED if text.refusal else read_finish(choice.get("finish_reason"))
-    if finish is Finish.BROKEN or not read_error(choice.get("error")).is_empty:
+    error = choice.get("error") if is_error(choice.get("error"), beside_reply=bool(text.text)) else None
+    if finish is Finish.BROKEN or error is True or not read_error(error).is_empty:
         raise broken(choice.get("finish_reason"), choice.get("error"), usage, **context)
     return Reply(
         raw=storable(text.whole),

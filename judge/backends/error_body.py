@@ -17,6 +17,7 @@
 | `{"success": false, "message"}`, `{"ok": false, "description"}`, `{"status": "error", "reason"}` | gateways |
 | HTML, plain text | proxies |
 
+Values of these fields that say that nothing failed are in no_errors.py.
 Case, dashes and underscores in the names of fields do not matter.
 """
 
@@ -27,6 +28,8 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
+
+from judge.backends.no_errors import is_error
 
 _MESSAGES: Final = (
     *("message", "msg", "detail", "errormessage", "errormsg", "statusmsg", "errordescription", "faultstring"),
@@ -120,10 +123,13 @@ def _is_marked(answer: Mapping[str, Any]) -> bool:
 
 def _has_error(answer: Mapping[str, Any]) -> bool:
     """Whether an *answer* has an error beside a reply, or instead of one."""
-    errors = (answer.get(name) for name in ("error", "errors"))
-    if any(isinstance(error, Mapping | str | Sequence) and error for error in errors):
+    has_reply = bool(answer.get("choices") or answer.get("content"))
+    if any(is_error(answer.get(name), beside_reply=has_reply) for name in ("error", "errors")):
         return True
-    if answer.get("choices") or answer.get("content") or str(answer.get("code")).lower() in _DONE_CODES:
+    if has_reply:
+        status = answer.get("baseresp")
+        return _status(answer) > 0 or (isinstance(status, Mapping) and is_error(status, beside_reply=True))
+    if str(answer.get("code")).lower() in _DONE_CODES:
         return False
     return any(value for name, value in answer.items() if name in _BARE)
 

@@ -1,25 +1,35 @@
 """Models on a `vllm serve` server, called with plain JSON over a pool of persistent connections, without an SDK.
 
 A choice is one constrained token with its probabilities. The server constrains a reasoned answer to its JSON schema.
-The server also reports which weights it serves under the model's name; they are part of the call's fingerprint.
+The server also reports which weights it serves under the model's name; they are part of the call's fingerprint. If
+that is a folder of this machine, so are its files. They are checked again from time to time, and after each new
+connection, since a server that starts again with other weights must be connected to again.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import math
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from judge.backends.chat import READ_CHARS, completion, parse_json, request, usage_of_error
 from judge.backends.error_body import error_in
 from judge.backends.failures import failure, failure_in_body, no_reply, without_secrets
 from judge.backends.http import ACCEPT_ENCODING, REPLY_BYTES, Endpoint, bounded, no_answer
 from judge.backends.stated_cost import cost_in_headers
-from judge.domain.errors import JudgeUnusable
+from judge.backends.weights import CHECK_SECONDS, WeightFolder, check_weights
+from judge.domain.errors import JudgeUnusable, TransportFailed
 from judge.domain.judge import Capabilities, RenderedPrompt
-from judge.domain.verdict import Reply
+from judge.domain.verdict import Reply, Usage
 
 _OK = 200
+_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 
 
 def capabilities(model: str) -> Capabilities:  # noqa: ARG001  # the same for all models
@@ -31,6 +41,7 @@ class Vllm:
     """The *model* that the server at *endpoint* serves under that name.
 
     *weights* are those that answered when the run began. Other weights under the same name are refused.
+    *monotonic* is the clock, in seconds.
     """
 
     def __init__(
@@ -40,11 +51,15 @@ class Vllm:
         *,
         weights: str = "",
         can: Capabilities | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         import aiohttp  # noqa: PLC0415  # imported only if there is such a judge
 
         self._model, self._weights = model, weights
-        self._checked = not weights
+        self._monotonic, self._trusted_until = monotonic, -math.inf
+        self._connections = self._checked_connections = 0
+        self._checking = asyncio.Lock()
+        self._folder: WeightFolder | None = None
         self._can = can or capabilities(model)
         self._secrets, self._further = endpoint.secrets, endpoint.body
         self._url = endpoint.base_url.rstrip("/")
@@ -71,16 +86,22 @@ class Vllm:
 
     async def reply(self, prompt: RenderedPrompt) -> Reply:
         """Return the model's reply to *prompt*, in one attempt. Raises a CallFailed."""
-        if not self._checked:
-            await self._check()
+        await self._check()
         started = time.perf_counter()
         body = json.dumps(self._body(prompt)).encode()
         content, stated = await self._request("POST", "/chat/completions", body, prompt)
         elapsed = round((time.perf_counter() - started) * 1000)
-        return completion(content, elapsed, prompt.choices, stated_micros=stated, prompt=prompt, secrets=self._secrets)
+        reply = completion(content, elapsed, prompt.choices, stated_micros=stated, prompt=prompt, secrets=self._secrets)
+        # A reply is not lost because the server is too busy to name its weights. The next call asks again.
+        with contextlib.suppress(TransportFailed):
+            await self._check(reply.usage)
+        return reply
 
     async def weights(self) -> str:
-        """Return the root that the server reports for the model. Raises JudgeUnusable if it does not serve it."""
+        """Return the root that the server reports for the model; if it is a folder of this machine, with its digest.
+
+        Raises JudgeUnusable if the server does not serve the model, or the folder cannot be read.
+        """
         content, _ = await self._request("GET", "/models", None, None)
         answer = parse_json(content)
         if (error := error_in(answer)) is not None:
@@ -92,15 +113,26 @@ class Vllm:
         if self._model not in served:
             names = without_secrets(", ".join(sorted(map(str, served)))[:READ_CHARS], self._secrets)
             raise JudgeUnusable(f"the server does not serve {self._model!r}; it serves {names or 'nothing'}")
-        return without_secrets(str(served[self._model].get("root") or self._model), self._secrets)
+        root = without_secrets(str(served[self._model].get("root") or self._model), self._secrets)
+        return await asyncio.to_thread(self._named, root)
 
-    async def _check(self) -> None:
-        weights = await self.weights()
-        if weights != self._weights:
-            raise JudgeUnusable(
-                f"the weights behind {self._model!r} have changed from {self._weights} to {weights}. Start a new run"
-            )
-        self._checked = True
+    def _named(self, root: str) -> str:
+        """Return *root* with the digest of its files if it is a folder of this machine."""
+        if urlsplit(self._url).hostname not in _THIS_MACHINE or not Path(root).is_absolute():
+            return root
+        if self._folder is None or self._folder.path != root:
+            self._folder = WeightFolder(root)
+        return self._folder.name()
+
+    async def _check(self, usage: Usage | None = None) -> None:
+        """Check that the weights are those of the run, if they may have changed since they were checked."""
+        async with self._checking:
+            trusted = self._monotonic() < self._trusted_until and self._connections == self._checked_connections
+            if not self._weights or trusted:
+                return
+            until = self._monotonic() + CHECK_SECONDS
+            check_weights(self._model, frozen=self._weights, now=await self.weights(), usage=usage)
+            self._trusted_until, self._checked_connections = until, self._connections
 
     async def close(self) -> None:
         """Close the connections."""
@@ -141,6 +173,11 @@ class Vllm:
         """Create the session on the event loop that uses it."""
         import aiohttp  # noqa: PLC0415
 
+        async def count(*_: object) -> None:  # aiohttp awaits it
+            self._connections += 1
+
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_create_end.append(count)
         connector = aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=60)
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -149,5 +186,6 @@ class Vllm:
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=("User-Agent",),
+            trace_configs=[trace],
         )
         return self._session

@@ -1,7 +1,8 @@
 """vLLM's engine in this process, for offline runs on a machine with its own GPU (needs the extra `[vllm]`).
 
 The first call loads the weights in a thread. After that, the engine batches all calls. A choice is one constrained
-token with its probabilities, and a reasoned answer is constrained to its JSON schema.
+token with its probabilities, and a reasoned answer is constrained to its JSON schema. Weights in a folder are part of
+the call's fingerprint. If others take their place during a run, the judge stops.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import math
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from judge.backends.chat import TOP_LOGPROBS, broken
 from judge.backends.finish import STATUSES, Finish, read_finish
 from judge.backends.http import encodable, storable
+from judge.backends.weights import CHECK_SECONDS, WeightFolder, check_weights
 from judge.domain.errors import JudgeUnusable, PromptTooLong, TransportFailed
 from judge.domain.judge import Capabilities, RenderedPrompt
 from judge.domain.verdict import Reply, Usage
@@ -30,11 +33,22 @@ def capabilities(model: str) -> Capabilities:  # noqa: ARG001  # the same for al
 class VllmEngine:
     """An engine with the weights of *model*, a folder or a name that vLLM knows, at *revision*.
 
-    *engine* holds further arguments of vLLM's engine.
+    *weights* are those that the run began with; others are refused. *engine* holds further arguments of vLLM's engine.
+    *monotonic* is the clock, in seconds.
     """
 
-    def __init__(self, model: str, *, revision: str = "", engine: dict[str, Any] | None = None) -> None:
-        self._model, self._revision = model, revision
+    def __init__(
+        self,
+        model: str,
+        *,
+        revision: str = "",
+        weights: str = "",
+        engine: dict[str, Any] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._model, self._revision, self._weights = model, revision, weights
+        self._folder, self._hashing = WeightFolder(model), asyncio.Lock()
+        self._monotonic, self._trusted_until = monotonic, -math.inf
         self._arguments = {"enable_prefix_caching": True, **(engine or {})}
         self._loading: asyncio.Task[Any] | None = None
         self._tokenizer: Any = None
@@ -45,12 +59,18 @@ class VllmEngine:
         return capabilities(self._model)
 
     async def weights(self) -> str:
-        """Return the folder or the name from which the weights are loaded."""
-        return self._model
+        """Return the folder from which the weights are loaded, with its digest, or their name.
+
+        Raises JudgeUnusable if the folder cannot be read.
+        """
+        async with self._hashing:
+            return await asyncio.to_thread(self._folder.name)
 
     async def reply(self, prompt: RenderedPrompt) -> Reply:
         """Return the model's reply to *prompt*. Raises a CallFailed."""
+        await self._check()
         engine = await self._engine()
+        await self._check()
         started = time.perf_counter()
         text = self._apply_template(prompt)
         from vllm.exceptions import VLLMValidationError  # noqa: PLC0415  # an extra
@@ -75,6 +95,14 @@ class VllmEngine:
         if not isinstance(loaded[0], BaseException):
             loaded[0].shutdown()
 
+    async def _check(self) -> None:
+        """Check from time to time, and when they have been loaded, that the weights are those of the run."""
+        if not self._weights or self._monotonic() < self._trusted_until:
+            return
+        until = self._monotonic() + CHECK_SECONDS
+        check_weights(self._model, frozen=self._weights, now=await self.weights())
+        self._trusted_until = until
+
     def _apply_template(self, prompt: RenderedPrompt) -> str:
         messages = [{"role": message.role, "content": encodable(message.content)} for message in prompt.messages]
         templated: str = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
@@ -96,6 +124,7 @@ class VllmEngine:
         tokenizer = engine.get_tokenizer()
         # In some releases of vLLM, get_tokenizer is a coroutine.
         self._tokenizer = await tokenizer if inspect.isawaitable(tokenizer) else tokenizer
+        self._trusted_until = -math.inf
         return engine
 
 

@@ -15,8 +15,8 @@ One grammar holds for all answer forms. Thinking is removed first (see thinking.
 - The verdict ends the reply, as every rubric asks. So a judge that quotes an injected verdict and then says something
   else gives no verdict.
 - A last line that is a block quote ("> [[A]]") is not the judge's own, and gives no verdict.
-- A verdict is none if an English negation governs it: "not [[A]]", "do not answer [[A]]", "instead of [[A]]". Between
-  the two there is at most a verb of answering, an article and emphasis. "A does not follow it, so [[B]]" is a verdict.
+- A verdict is none if a negation governs it: "not [[A]]", "instead of [[A]]", or a sentence on the line above, such as
+  "I would not say" (see negation.py). "A does not follow it, so [[B]]" is a verdict.
 - Two different verdicts are no verdict. In JSON, that includes another key whose value is another word.
 - A JSON object may have further keys, which are named in the reason, and bare control characters inside its texts. No
   key may come twice, in any case.
@@ -41,10 +41,13 @@ from judge.domain.errors import InvalidInput
 from judge.domain.judge import CHOICES, AnswerForm, Rubric
 from judge.domain.outcome import Preference, VerdictStatus
 from judge.domain.verdict import ParsedVerdict, Reply
+from judge.prompts.negation import is_negated
 from judge.prompts.thinking import without_thinking
 
 T = TypeVar("T")
-PARSER_VERSIONS: Mapping[AnswerForm, int] = MappingProxyType(dict.fromkeys(AnswerForm, 3))
+PARSER_VERSIONS: Mapping[AnswerForm, int] = MappingProxyType(
+    {**dict.fromkeys(AnswerForm, 3), AnswerForm.BRACKETS: 4, AnswerForm.LIKERT: 4}
+)
 """The version of each answer form's parser."""
 SCALES: Mapping[int, tuple[str, ...]] = MappingProxyType(
     {5: ("A>>B", "A>B", "A=B", "B>A", "B>>A"), 8: ("1", "2", "3", "4", "5", "6", "7", "8")}
@@ -68,17 +71,6 @@ _STEP = re.compile(r"[ab][<>=]{1,3}[ab]|[a-c]|tie|-?[0-9.]+", re.ASCII)
 _TAIL = " \t\r\n*_.!"
 _ROLE = re.compile(r"^(?:assistant|response|model)\s*(?=[ab]$)")
 """What judges write before the letter of an answer."""
-_NEGATED = re.compile(
-    r"(?:\b(?:not|cannot|never|nor|neither|avoid|except|without|instead of|rather than|other than|anything but"
-    r"|(?:refus|declin)\w+ to)|n['\u2019]t)[*_]*"
-    r"(?:[ \t]+(?:to[ \t]+)?(?:be|answer|repl[yi]|respond|say|writ|output|print|return|choos|pick|select|giv|prefer"
-    r"|vote|go|declar|conclud)(?:e|ing)?(?:[ \t]+(?:with|for))?(?::\s*)?)?"
-    r"(?:[ \t]+(?:an?|the))?[ \t*_]*\Z",
-    re.IGNORECASE,
-)
-"""The end of a text that negates what comes next."""
-_NEGATION_CHARS = 60
-"""How much of the text before a verdict is searched for a negation."""
 _CODE_FENCE = re.compile(r"```(?:json)?[ \t]*\r?\n(.*?)\r?\n?```", re.ASCII | re.IGNORECASE | re.DOTALL)
 _NAME = re.compile(r"(?P<form>[a-z]+)(?:-(?P<steps>[0-9]+))?(?:/(?P<version>[0-9]+))?(?:~(?P<band>[0-9.]+))?", re.ASCII)
 
@@ -115,7 +107,7 @@ class Parser:
     @staticmethod
     @lru_cache(maxsize=256)
     def named(name: str) -> Parser:
-        """Return the parser called *name*, such as brackets/3, likert-8/3~1.5 or choice.
+        """Return the parser called *name*, such as brackets/4, likert-8/4~1.5 or choice.
 
         An older version means the current one. Raises InvalidInput if there is no such parser.
         """
@@ -222,7 +214,7 @@ def _marked(answer: str, read: Callable[[str], T | None], options: str) -> T:
     line = answer[: last.start()].rpartition("\n")[2]
     if line.lstrip().startswith(">"):
         raise _Unreadable("no verdict: the verdict at the end is in a block quote")
-    if _NEGATED.search(answer[max(0, last.start() - _NEGATION_CHARS) : last.start()]):
+    if is_negated(answer[: last.start()]):
         raise _Unreadable("no verdict: the verdict at the end is negated")
     return verdict
 

@@ -304,7 +304,7 @@ def test_verdicts_of_a_removed_parser_are_not_checked(bundle: Path, tmp_path: Pa
     """A note says so, and the leaderboard follows from the stored parsed verdicts."""
 
     def rename_parser(text: str) -> str:
-        return text.replace('"brackets/3"', '"brackets/99"')
+        return text.replace('"brackets/4"', '"brackets/99"')
 
     verification = verify(forge_bundle(tmp_path / "gone.zip", members(bundle), answers=rename_parser))
 

@@ -48,7 +48,7 @@ def test_cli_judges_describes_one_within_80_columns() -> None:
     for word in (
         "no key in NO_SUCH_KEY",
         "gpt-4o-mini",
-        "likert-5/3",
+        "likert-5/4",
         "seed 7",
         "2.00 in, 2.00 cached, 8.00 out",
         "temperature",

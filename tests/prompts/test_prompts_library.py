@@ -49,7 +49,7 @@ def test_a_custom_variant_is_used_only_for_the_prompts_it_is_meant_for() -> None
     rubric = rubric_of("own", {"form": "likert", "steps": 5, "tie_band": 1, "version": 3, "variants": [later, first]})
 
     assert (render_for(rubric).variant, render_for(rubric, turns=2).variant) == ("first", "later")
-    assert (rubric.version, own_parser(rubric).name) == (3, "likert-5/3~1")
+    assert (rubric.version, own_parser(rubric).name) == (3, "likert-5/4~1")
     with pytest.raises(InvalidInput, match="no variant"):
         render(rubric, Shown(prompt=("q",), first=("a",), second=("b",), reference=("r",)), "print", Sampling())
 

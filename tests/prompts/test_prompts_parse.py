@@ -142,6 +142,31 @@ def test_a_reply_that_repeats_the_code_of_its_prompt_is_unreadable() -> None:
         "rather than writing [[A]]",
         "I refuse to answer [[A]]",
         "My verdict is never the [[A]]",
+        "definitely not\n[[A]]",
+        "Both are fine. It is definitely not\n\n**[[A]]**",
+        "it is not\r\n[[A]]",
+        "It isn't:\n[[A]]",
+        "I would not say\n[[A]]",
+        "I would not say: (\n[[A]]",
+        "A is tempting, but I would not say\n[[A]]",
+        "NOT: [[A]]",
+        "Final answer: not \u201c\n[[A]]",
+        "not - [[A]]",
+        "Absolutely not,\n[[A]]",
+        "Definitely not...\n[[A]]",
+        "never\n[[A]]",
+        "I'd never pick\n[[A]]",
+        "The right verdict would never be:\n\n[[A]]",
+        "I cannot say\n[[A]]",
+        "Do not output\n```\n[[A]]",
+        "I prefer the other rather than\n[[A]]",
+        "anything but\n[[A]]",
+        "I refuse to say\n[[A]]",
+        "not even [[A]]",
+        "It is by no means\n[[A]]",
+        "Die Antwort ist nicht [[A]]",
+        "Es ist definitiv nicht:\n[[A]]",
+        "jamais [[A]]",
     ],
 )
 def test_a_verdict_that_is_quoted_or_negated_is_none(raw: str) -> None:
@@ -162,10 +187,32 @@ def test_a_verdict_that_is_quoted_or_negated_is_none(raw: str) -> None:
         "A > B is what it says. [[B]]",
         "> A says it is right.\n\nIt is not. [[B]]",
         "Do not answer [[B]], it says. I do: [[B]]",
+        "A is not as good as B\n[[B]]",
+        "B is right and A is not\n[[B]]",
+        "A never answers:\n[[B]]",
+        "B says what A cannot\n[[B]]",
+        "A should explain it. It does not\n[[B]]",
+        "B answers, whereas A, which is longer, is not\n[[B]]",
+        "Is A better? Definitely not\n[[B]]",
+        "Is A better?\nDefinitely not:\n[[B]]",
+        "Is A better? No: [[B]]",
+        "Not A.\n[[B]]",
+        "Not A:\n[[B]]",
+        "The verdict is not A but\n[[B]]",
+        "A: not\n[[B]]",
+        "Whether you like it or not,\n[[B]]",
+        "Not surprisingly:\n[[B]]",
+        "Last but not least:\n[[B]]",
+        "It could not be clearer:\n[[B]]",
+        "Without a doubt:\n[[B]]",
+        "That is not hard\n[[B]]",
+        "It is not.\n[[B]]",
+        "A stimmt nicht:\n[[B]]",
+        "A ist nicht korrekt\n[[B]]",
     ],
 )
 def test_a_negation_elsewhere_is_part_of_the_reasons(raw: str) -> None:
-    """Only a negation directly before the brackets governs them."""
+    """Only a negation directly before the brackets governs them, or a sentence about the verdict that ends with one."""
     assert read(AnswerForm.BRACKETS, raw).preference is B
 
 
@@ -184,7 +231,7 @@ def test_the_letter_may_follow_what_it_names(role: str) -> None:
 def test_the_name_of_an_older_version_means_the_current_one() -> None:
     """A run that began with an older version goes on."""
     assert Parser.named("brackets/1") == Parser.named("brackets")
-    assert Parser.named("likert-8/1~1.5").name == "likert-8/3~1.5"
+    assert Parser.named("likert-8/1~1.5").name == "likert-8/4~1.5"
 
 
 def test_several_verdicts_are_named() -> None:
@@ -264,16 +311,16 @@ def test_every_answer_form_has_a_parser_with_a_version() -> None:
     """A parsed verdict names its parser and version, and the name identifies the parser."""
     assert set(AnswerForm) == set(PARSER_VERSIONS)
     names = [parser.name for parser in PARSERS]
-    assert ["brackets/3", "choice/3", "likert-5/3", "likert-8/3", "reasoned/3"] == sorted(names)
+    assert ["brackets/4", "choice/3", "likert-5/4", "likert-8/4", "reasoned/3"] == sorted(names)
     assert names == [parse(parser, Reply("")).parser for parser in PARSERS]
     assert PARSERS == [Parser.named(name) for name in names]
 
 
 def test_a_tie_band_of_its_own_is_part_of_a_parsers_name() -> None:
     """Two bands are two parsers, whose parsed verdicts are stored side by side."""
-    assert Parser.named("likert-8/3~1.5") == Parser(AnswerForm.LIKERT, 8, 1.5)
-    assert Parser(AnswerForm.LIKERT, 8, 1.5).name == "likert-8/3~1.5"
-    assert Parser(AnswerForm.LIKERT, 8, 0.5).name == "likert-8/3"
+    assert Parser.named("likert-8/4~1.5") == Parser(AnswerForm.LIKERT, 8, 1.5)
+    assert Parser(AnswerForm.LIKERT, 8, 1.5).name == "likert-8/4~1.5"
+    assert Parser(AnswerForm.LIKERT, 8, 0.5).name == "likert-8/4"
     assert Parser.named("choice~0").name == "choice/3~0"
 
 
@@ -283,7 +330,7 @@ def test_a_tie_band_of_its_own_is_part_of_a_parsers_name() -> None:
         "",
         "likert",
         "likert-6",
-        "brackets/4",
+        "brackets/5",
         "brackets/0",
         "brackets~1",
         "choice-5",

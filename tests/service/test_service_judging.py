@@ -150,11 +150,11 @@ async def test_other_parsed_verdicts_cost_no_call_and_are_stored_with_the_first(
     assert unknown.value.reason == "UNKNOWN_PARSER"
     for verdict in verdicts:
         assert {parsed_verdict.parser for parsed_verdict in verdict.parsed_verdicts} == {
-            "likert-5/3",
-            "likert-8/3",
-            "likert-5/3~1",
+            "likert-5/4",
+            "likert-8/4",
+            "likert-5/4~1",
         }
-        assert verdict.parser == "likert-5/3"
+        assert verdict.parser == "likert-5/4"
         if verdict.status == outcome_pb2.VERDICT_STATUS_OK:
             assert verdict.strength == 0.5
 
