@@ -15,7 +15,7 @@ from judge.backends.error_body import error_in
 from judge.backends.failures import failure, failure_in_body, no_reply, without_secrets
 from judge.backends.http import ACCEPT_ENCODING, REPLY_BYTES, Endpoint, bounded, no_answer
 from judge.backends.stated_cost import cost_in_headers
-from judge.domain.errors import JudgeUnusable
+from judge.domain.errors import CallFailed, JudgeUnusable
 from judge.domain.judge import Capabilities, RenderedPrompt
 from judge.domain.verdict import Reply
 
@@ -61,7 +61,7 @@ class Vllm:
         )
         self._max_connections, self._proxy = endpoint.max_connections, endpoint.proxy or None
         self._session: aiohttp.ClientSession | None = None
-        self._unsent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+        self._unsent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
         self._no_answer = (aiohttp.ClientError, OSError)
 
     @property
@@ -95,10 +95,16 @@ class Vllm:
         return without_secrets(str(served[self._model].get("root") or self._model), self._secrets)
 
     async def _check(self) -> None:
-        weights = await self.weights()
+        try:
+            weights = await self.weights()
+        except CallFailed as failure:
+            # Whatever happened, the server was asked for no reply.
+            failure.maybe_paid, failure.unsent, failure.usage = False, True, None
+            raise
         if weights != self._weights:
             raise JudgeUnusable(
-                f"the weights behind {self._model!r} have changed from {self._weights} to {weights}. Start a new run"
+                f"the weights behind {self._model!r} have changed from {self._weights} to {weights}. Start a new run",
+                unsent=True,
             )
         self._checked = True
 
