@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from judge.app.rubrics import rubrics_in
 from judge.backends import anthropic, openai, vllm, vllm_engine
 from judge.backends.baseline import BaselineJudge
-from judge.backends.http import Endpoint
+from judge.backends.http import CONNECT_SECONDS, Endpoint
 from judge.backends.recorded import Recorded
 from judge.config.problems import closest, in_section
 from judge.config.settings import EXTENDABLE, AccountSettings, ConfigError, JudgeSettings, PriceSettings, Settings
@@ -197,6 +197,8 @@ def endpoint_of(settings: JudgeSettings) -> Endpoint:
         _address(settings),
         secret.get_secret_value() if secret else "",
         timeout_seconds=settings.deadline_seconds,
+        # Within the deadline, so that a host that cannot be reached is told from an answer that takes too long.
+        connect_timeout_seconds=min(CONNECT_SECONDS, settings.deadline_seconds / 2),
         max_connections=min(settings.concurrency, 1000),
         headers=headers,
         body=body,

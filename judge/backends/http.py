@@ -17,6 +17,8 @@ from judge.backends.failures import no_reply
 from judge.domain.errors import NO_ANSWER, CallFailed, ReplyTooLarge, TransportFailed
 from judge.ports.reply_memory import LARGE_BYTES, reserve_memory
 
+CONNECT_SECONDS: Final = 10.0
+"""How long a connection may take to be made, by default."""
 REPLY_BYTES: Final = 4 << 20
 """The most bytes of an answer to one call that are read, decompressed."""
 RESULTS_BYTES: Final = 256 << 20
@@ -39,7 +41,7 @@ class Endpoint:
     base_url: str
     api_key: str = field(default="", repr=False)
     timeout_seconds: float = 120.0
-    connect_timeout_seconds: float = 10.0
+    connect_timeout_seconds: float = CONNECT_SECONDS
     max_connections: int = 1000
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Further headers of each request."""
@@ -82,7 +84,8 @@ def silence_loggers(*loggers: str) -> None:
 def no_answer(error: BaseException, unsent: tuple[type[BaseException], ...]) -> CallFailed:
     """Return our error for a call that got no answer because of *error*, or the error of ours behind it.
 
-    The call may have been paid, unless a cause of the error is one of *unsent*: then the request was never sent.
+    The call may have been paid, unless a cause of the error is one of *unsent*: then the request was never sent, as if
+    the connection was refused, or the name or the certificate of the host is wrong.
     """
     for link in chain(error):
         if isinstance(link, CallFailed):
@@ -90,7 +93,7 @@ def no_answer(error: BaseException, unsent: tuple[type[BaseException], ...]) -> 
     # The HTTP client may report a connection that was cut after sending as a failed connect. So the whole chain of
     # causes is searched for an error of the library below it, which reports this correctly.
     sent = not any(isinstance(link, unsent) for link in chain(error))
-    return TransportFailed(f"{NO_ANSWER}{cause_of(error)}", maybe_paid=sent)
+    return TransportFailed(f"{NO_ANSWER}{cause_of(error)}", maybe_paid=sent, unsent=not sent)
 
 
 async def bounded(chunks: AsyncIterator[bytes], encoding: str, most: int) -> AsyncIterator[bytes]:

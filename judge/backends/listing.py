@@ -43,7 +43,7 @@ async def list_models(endpoint: Endpoint, vendor: str) -> ListedModels:
         headers |= _ANTHROPIC
     url = endpoint.base_url.rstrip("/") + ("/v1/models" if vendor == "anthropic" else "/models")
     timeout = aiohttp.ClientTimeout(total=endpoint.timeout_seconds, sock_connect=endpoint.connect_timeout_seconds)
-    unsent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+    unsent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
     try:
         async with (
             aiohttp.ClientSession(trust_env=False, auto_decompress=False, timeout=timeout) as session,

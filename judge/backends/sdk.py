@@ -79,7 +79,7 @@ class Sdk:
         self.secrets = endpoint.secrets
         self._response_type = httpx2.Response
         self._status_error = vendor.APIStatusError
-        self._unsent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+        self._unsent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
         self._no_answer = (vendor.APIError, httpx2.HTTPError, aiohttp.ClientError, OSError)
 
     async def post(self, path: str, body: Mapping[str, Any], prompt: RenderedPrompt) -> HttpAnswer:

@@ -24,7 +24,7 @@ from judge.backends.failures import failure, failure_in_body, no_reply, without_
 from judge.backends.http import ACCEPT_ENCODING, REPLY_BYTES, Endpoint, bounded, no_answer
 from judge.backends.stated_cost import cost_in_headers
 from judge.backends.weights import CHECK_SECONDS, WeightFolder, check_weights
-from judge.domain.errors import JudgeUnusable, TransportFailed
+from judge.domain.errors import CallFailed, JudgeUnusable, TransportFailed
 from judge.domain.judge import Capabilities, RenderedPrompt
 from judge.domain.verdict import Reply, Usage
 
@@ -76,7 +76,7 @@ class Vllm:
         )
         self._max_connections, self._proxy = endpoint.max_connections, endpoint.proxy or None
         self._session: aiohttp.ClientSession | None = None
-        self._unsent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+        self._unsent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
         self._no_answer = (aiohttp.ClientError, OSError)
 
     @property
@@ -125,13 +125,20 @@ class Vllm:
         return self._folder.name()
 
     async def _check(self, usage: Usage | None = None) -> None:
-        """Check that the weights are those of the run, if they may have changed since they were checked."""
+        """Check that the weights are those of the run, if they may have changed since they were checked.
+
+        *usage* is that of a reply which they gave before. Without one, the server was asked for none if this fails.
+        """
         async with self._checking:
             trusted = self._monotonic() < self._trusted_until and self._connections == self._checked_connections
             if not self._weights or trusted:
                 return
             until = self._monotonic() + CHECK_SECONDS
-            check_weights(self._model, frozen=self._weights, now=await self.weights(), usage=usage)
+            try:
+                check_weights(self._model, frozen=self._weights, now=await self.weights())
+            except CallFailed as failure:
+                failure.maybe_paid, failure.unsent, failure.usage = False, usage is None, usage
+                raise
             self._trusted_until, self._checked_connections = until, self._connections
 
     async def close(self) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 from judge.domain.errors import JudgeUnusable
-from judge.domain.verdict import Usage
 
 CHECK_SECONDS: Final = 10.0
 """How long the weights that answer are trusted before they are checked again."""
@@ -71,10 +70,10 @@ class WeightFolder:
         return digest.hexdigest()[:_DIGITS]
 
 
-def check_weights(model: str, *, frozen: str, now: str, usage: Usage | None = None) -> None:
+def check_weights(model: str, *, frozen: str, now: str) -> None:
     """Check that the weights *now* behind *model* are those that answered when the run began.
 
-    Digests are compared if both are known. *usage* is what a call that they answered used. Raises JudgeUnusable.
+    Digests are compared if both are known. Raises JudgeUnusable.
 
     >>> check_weights("m", frozen="/models/m", now="/models/m#sha256:00ff")
     >>> check_weights("m", frozen="/models/m", now="/models/n")
@@ -86,6 +85,4 @@ def check_weights(model: str, *, frozen: str, now: str, usage: Usage | None = No
     root_now, _, digest_now = now.partition(_DIGEST)
     if root == root_now and (digest == digest_now or not (digest and digest_now)):
         return
-    raise JudgeUnusable(
-        f"the weights behind {model!r} have changed from {frozen} to {now}. Start a new run", usage=usage
-    )
+    raise JudgeUnusable(f"the weights behind {model!r} have changed from {frozen} to {now}. Start a new run")

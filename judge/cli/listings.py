@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,15 +19,14 @@ from judge.cli.group import CONFIG, FAILED, SERVER, Commands, cli, version
 from judge.cli.metadata_options import META_FILTER, as_metadata
 from judge.cli.run_control import YES, confirm, full_name
 from judge.cli.run_progress import n_without_verdict, run_summary, sentence
-from judge.cli.tables import console, counted, table
+from judge.cli.spending import entered_costs
+from judge.cli.tables import console, counted, table, to_minute
 from judge.domain.money import usd
 from judge.domain.run import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    from google.protobuf.timestamp_pb2 import Timestamp
 
     from judge.api.v1.dataset_service_pb2 import Dataset, DeleteDatasetResponse
     from judge.api.v1.run_service_pb2 import Run
@@ -38,11 +36,6 @@ SHOWN = 20
 """How many runs are listed by default."""
 STATES = [state.name.lower() for state in RunState]
 UNFINISHED = [state for state in RunState if not state.ended]
-
-
-def _time(stamp: Timestamp) -> str:
-    """Return a time in UTC to the minute."""
-    return f"{datetime.fromtimestamp(stamp.seconds, UTC):%Y-%m-%d %H:%M}"
 
 
 def _print_runs(runs: Sequence[Run], *, executed: bool) -> None:
@@ -57,8 +50,10 @@ def _print_runs(runs: Sequence[Run], *, executed: bool) -> None:
             "interrupted" if was_killed(each, executed=executed) else state_word(each),
             f"{each.counts.by_status.get('ok', 0):,}/{each.counts.planned:,}",
             f"{n_without_verdict(each):,}",
-            "at most " * any(judge.uncounted for judge in each.spending) + usd(each.cost_micros),
-            _time(each.create_time).partition("-")[2],
+            "at most " * any(judge.uncounted for judge in each.spending)
+            + usd(each.cost_micros)
+            + " (entered)" * bool(entered_costs(each)),
+            to_minute(each.create_time).partition("-")[2],
         )
         for each in runs
     ]
@@ -67,7 +62,8 @@ def _print_runs(runs: Sequence[Run], *, executed: bool) -> None:
     for each in runs:
         killed = was_killed(each, executed=executed)
         unsettled = explain_open_calls(each, executed=executed)
-        parts = (unsettled, how_to_continue(each)) if killed else (sentence(each.state_message), unsettled)
+        state = (unsettled, how_to_continue(each)) if killed else (sentence(each.state_message), unsettled)
+        parts = (*state, sentence("; ".join(entered_costs(each))))
         if any(parts):
             console().print(f"{each.name.removeprefix('runs/')}: {' '.join(filter(None, parts))}")
 
@@ -197,8 +193,8 @@ def _print_run(shown: Run, *, executed: bool) -> None:
     out.print(run_summary(shown, executed=executed).partition(": ")[2])
     if killed:
         out.print(how_to_continue(shown))
-    ended = f", ended {_time(shown.end_time)}" if shown.HasField("end_time") else ""
-    out.print(f"created {_time(shown.create_time)}{ended} (UTC)")
+    ended = f", ended {to_minute(shown.end_time)}" if shown.HasField("end_time") else ""
+    out.print(f"created {to_minute(shown.create_time)}{ended} (UTC)")
     for name, value in sorted(shown.metadata.items()):
         out.print(f"{name} = {value}")
     rows = [

@@ -16,9 +16,9 @@ from judge.cli.run_progress import (
     follow_or_explain,
     follow_run,
     n_replies,
-    run_cost,
     run_summary,
 )
+from judge.cli.spending import run_cost
 from judge.cli.tables import counted
 from judge.domain.money import MICROS
 

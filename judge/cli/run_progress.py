@@ -14,8 +14,8 @@ import click
 
 from judge.cli.executed import explain_open_calls, how_to_continue, state_word
 from judge.cli.group import FAILED
+from judge.cli.spending import run_cost
 from judge.cli.tables import counted
-from judge.domain.money import usd
 from judge.domain.outcome import VerdictStatus
 from judge.domain.run import ENDED, INTERRUPTED
 
@@ -84,16 +84,6 @@ def run_summary(state: Run, *, executed: bool = True) -> str:
         f" {sentence(state.state_message)}" if state.state_message else "",
     )
     return "".join(parts)
-
-
-def run_cost(state: Run) -> str:
-    """Say what a run cost: "at most" if there are calls whose cost is not known, and of which budget."""
-    uncounted = sum(judge.uncounted for judge in state.spending)
-    limit = f" of ${usd(state.budget.cost_micros)}" if state.budget.cost_micros else ""
-    if not uncounted:
-        return f"${usd(state.cost_micros)}{limit}"
-    calls = f"{uncounted:,} call{'s' * (uncounted > 1)}"
-    return f"at most ${usd(state.cost_micros)}{limit} (the tokens of {calls} are not known)"
 
 
 def activity(state: Run) -> str:

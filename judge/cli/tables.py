@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from judge.domain.money import usd
 
 if TYPE_CHECKING:
+    from google.protobuf.timestamp_pb2 import Timestamp
     from rich.console import Console
 
     from judge.api.v1.outcome_pb2 import Interval
@@ -46,6 +48,11 @@ def table(
     console().print(title, style="italic")
     console().print(grid)
     console().print()
+
+
+def to_minute(stamp: Timestamp) -> str:
+    """Return a time in UTC to the minute."""
+    return f"{datetime.fromtimestamp(stamp.seconds, UTC):%Y-%m-%d %H:%M}"
 
 
 def spread(interval: Interval, digits: int) -> str:

@@ -155,16 +155,24 @@ class StoreAway(StoreFailed):
 class CallFailed(JudgeError):
     """Raised when a judge gave no reply. *state* is the resulting state of the presentation.
 
-    *maybe_paid* says that the request was sent and the provider may charge for it. *usage* is what it says that the
-    call used, if it says so.
+    *maybe_paid* says that the request was sent and the provider may charge for it, *unsent* that it was not sent, so
+    that it counts as no call. *usage* is what the provider says that the call used, if it says so.
     """
 
     reason = "CALL_FAILED"
     state = ItemState.FAILED
 
-    def __init__(self, message: str, *, reason: str = "", maybe_paid: bool = False, usage: Usage | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str = "",
+        maybe_paid: bool = False,
+        unsent: bool = False,
+        usage: Usage | None = None,
+    ) -> None:
         super().__init__(message, reason=reason)
-        self.maybe_paid, self.usage = maybe_paid, usage
+        self.maybe_paid, self.unsent, self.usage = maybe_paid, unsent, usage
 
 
 class TransportFailed(CallFailed):
@@ -183,11 +191,12 @@ class TransportFailed(CallFailed):
         *,
         retry_after: float | None = None,
         maybe_paid: bool = False,
+        unsent: bool = False,
         throttled: bool = False,
         daily: bool = False,
         usage: Usage | None = None,
     ) -> None:
-        super().__init__(message, maybe_paid=maybe_paid, usage=usage)
+        super().__init__(message, maybe_paid=maybe_paid, unsent=unsent, usage=usage)
         self.retry_after, self.throttled, self.daily = retry_after, throttled, daily
 
 

@@ -17,7 +17,7 @@ from judge.domain.errors import InvalidInput
 from judge.domain.judge import JudgeDefinition
 from judge.domain.names import NAME_BYTES
 from judge.domain.outcome import ItemState
-from judge.domain.spending import NONE_OPEN, OpenCalls, Overrun
+from judge.domain.spending import NONE_OPEN, OpenCalls, Overrun, Spent
 
 
 class RunState(IntEnum):
@@ -329,34 +329,6 @@ class RunCounts:
         """Settled presentations whose calls, if any, got no answer before a budget or a cancel ended the run."""
         states = (ItemState.BUDGET_STOPPED, ItemState.CANCELLED)
         return sum(self.by_status.get(state.name.lower(), 0) for state in states)
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """What a judge used in a run: calls, micro-USD, and tokens as the provider counts them."""
-
-    calls: int = 0
-    cost_micros: int = 0
-    input_tokens: int = 0
-    cached_input_tokens: int = 0
-    output_tokens: int = 0
-    failed: int = 0
-    """Presentations without a verdict because the judge or its provider failed."""
-    uncounted: int = 0
-    """Calls whose tokens are not known, so that the most is booked for them: their process died before the answer was
-    stored, they ended without an answer and may have to be paid, or the provider did not count."""
-
-    def __add__(self, other: Spent) -> Spent:
-        """Return the sum of both, field by field."""
-        return Spent(
-            calls=self.calls + other.calls,
-            cost_micros=self.cost_micros + other.cost_micros,
-            input_tokens=self.input_tokens + other.input_tokens,
-            cached_input_tokens=self.cached_input_tokens + other.cached_input_tokens,
-            output_tokens=self.output_tokens + other.output_tokens,
-            failed=self.failed + other.failed,
-            uncounted=self.uncounted + other.uncounted,
-        )
 
 
 @dataclass(frozen=True, slots=True)

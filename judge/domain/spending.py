@@ -1,7 +1,8 @@
-"""What calls cost while it is not certain: those that have not settled, and those that exceeded their maximum."""
+"""What a run spent, and what its calls cost while that is not certain: not settled yet, or beyond their maximum."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from judge.domain.money import usd
@@ -24,6 +25,53 @@ class OpenCalls(NamedTuple):
 
 
 NONE_OPEN = OpenCalls()
+
+
+class EnteredCost(NamedTuple):
+    """What somebody entered as the cost of a judge in a run, and what had been counted for it call by call.
+
+    Costs are in micro-USD, and the time in seconds since 1970.
+    """
+
+    cost_micros: int
+    counted_micros: int
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a judge used in a run: calls, micro-USD, and tokens as the provider counts them."""
+
+    calls: int = 0
+    cost_micros: int = 0
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    output_tokens: int = 0
+    failed: int = 0
+    """Presentations without a verdict because the judge or its provider failed."""
+    uncounted: int = 0
+    """Calls whose tokens are not known, so that the most is booked for them: their process died before the answer was
+    stored, they ended without an answer and may have to be paid, or the provider did not count."""
+    entered: EnteredCost | None = None
+    """What somebody entered as the cost. *cost_micros* is that, and what calls since then cost."""
+
+    @property
+    def counted_micros(self) -> int:
+        """What was counted call by call, whatever was entered."""
+        return self.cost_micros - (self.entered.cost_micros - self.entered.counted_micros if self.entered else 0)
+
+    def __add__(self, other: Spent) -> Spent:
+        """Return the sum of both, field by field, with the cost that was entered last."""
+        return Spent(
+            calls=self.calls + other.calls,
+            cost_micros=self.cost_micros + other.cost_micros,
+            input_tokens=self.input_tokens + other.input_tokens,
+            cached_input_tokens=self.cached_input_tokens + other.cached_input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            failed=self.failed + other.failed,
+            uncounted=self.uncounted + other.uncounted,
+            entered=other.entered or self.entered,
+        )
 
 
 class Overrun(NamedTuple):

@@ -13,9 +13,10 @@ from judge.ports.records import Settled
 class CallTally:
     """Counts the calls for one presentation.
 
-    *made* counts all calls, *unanswered* those that gave no answer and may have to be paid, and *uncounted* those whose
-    tokens are not known. *lost_micros* is what the unanswered ones cost, in micro-USD: what the provider said that they
-    used, or else the most that they can have used. *overrun* is the worst bill that was more than its call can cost.
+    *made* counts all calls but those that were not sent, *unanswered* those that gave no answer and may have to be
+    paid, and *uncounted* those whose tokens are not known. *lost_micros* is what the unanswered ones cost, in
+    micro-USD: what the provider said that they used, or else the most that they can have used. *overrun* is the worst
+    bill that was more than its call can cost.
     """
 
     made: int = 0

@@ -27,8 +27,8 @@ RESTS = 12.0
 
 One presentation that always fails must end soon, whatever delay its failures name.
 """
-Reserve = Callable[[int], Awaitable[bool]]
-"""Reserves more micro-USD for a presentation's retry, and returns whether the budget allows it."""
+Reserve = Callable[[int, int], Awaitable[bool]]
+"""Reserves more micro-USD, and more calls, for a presentation's retry, and returns whether the budget allows it."""
 log = logger("calls")
 
 
@@ -98,8 +98,8 @@ async def judge_comparison(
         attempt: The store's number of the attempt that the permit granted.
         clock: The time, and how to wait.
         single: Whether retries use the part of the rate limit that is reserved for single comparisons.
-        reserve: Called before a retry if the calls before it may have to be paid. If it returns False, there is no
-            retry. None means that nothing is reserved.
+        reserve: Called before a retry. If it returns False, there is no retry. A call that was not sent passes its
+            own reservation on. None means that nothing is reserved.
         tally: Counts the calls, for a caller that books them even if this raises.
 
     Raises:
@@ -217,6 +217,10 @@ class _Calls:
         self._ends = ends
         self._throttle: TransportFailed | None = None
         """The last failure, if it was a throttled call."""
+        self._started = 0
+        """How many calls were started, with those that turned out not to be sent."""
+        self._unsent = False
+        """Whether the last call was not sent."""
         self._slow = False
         """Whether the first call ran into the deadline."""
         self._rested = 0.0
@@ -269,12 +273,14 @@ class _Calls:
     async def _reserve_again(self) -> None:
         """Reserve a further call, what the failed ones may have used, and by how much the next can exceed its maximum.
 
+        If the last call was not sent, the next one takes its place in the budget.
+
         Raises TransportFailed if that is refused.
         """
         overrun = self._tally.overrun
         excess = overrun.cost_micros - overrun.most_micros if overrun else 0
         more = self._tally.lost_micros + excess - self._reserved_again
-        if self._reserve is not None and not await self._reserve(more):
+        if self._reserve is not None and not await self._reserve(more, 0 if self._unsent else 1):
             self._refused = True
             raise TransportFailed(self._last)
         self._reserved_again += more
@@ -292,6 +298,7 @@ class _Calls:
     async def _call(self, prompt: RenderedPrompt) -> Reply:
         account = self._judge.account
         while True:
+            self._started += 1
             self._tally.made += 1
             try:
                 reply = await self._judge.backend.reply(prompt)
@@ -313,7 +320,7 @@ class _Calls:
             except asyncio.CancelledError:
                 # The deadline passed while the call was in flight.
                 self._book_unanswered(None)
-                self._slow = self._tally.made == 1
+                self._slow = self._started == 1
                 self._throttle = None
                 account.record_failure(self._key, self.timed_out())
                 raise
@@ -329,8 +336,9 @@ class _Calls:
             await account.turn(self._tokens, single=self._single)
 
     def _book(self, failure: CallFailed) -> None:
-        """Book what a call without an answer used, and remember why it has none."""
-        self._last = failure.message
+        """Book what a call without an answer used, and remember why it has none. If it was not sent, it is no call."""
+        self._last, self._unsent = failure.message, failure.unsent
+        self._tally.made -= failure.unsent
         if failure.usage is not None or failure.maybe_paid:
             self._book_unanswered(failure.usage)
 

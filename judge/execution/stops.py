@@ -29,7 +29,7 @@ NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """How many *calls* for a presentation got no answer, and the *words* of the last failure."""
+    """How many *calls* for a presentation were sent and got no answer, and the *words* of the last failure."""
 
     calls: int = 0
     words: str = ""
@@ -37,6 +37,8 @@ class Unanswered:
     @property
     def reason(self) -> str:
         """Why the presentation has no verdict."""
+        if not self.calls:
+            return f"no call reached the provider: {self.words}"
         return f"{self.calls:,} call{'s' * (self.calls != 1)} without an answer; the last one: {self.words}"
 
 

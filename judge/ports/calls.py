@@ -30,8 +30,8 @@ class CallStore(Protocol):
         """
         ...
 
-    async def reserve_again(self, attempt: int, micros: int) -> bool:
-        """Reserve a further call of a live attempt, and *micros* for its failed ones.
+    async def reserve_again(self, attempt: int, micros: int, calls: int = 1) -> bool:
+        """Reserve *calls* further calls of a live attempt, and *micros* for its failed ones.
 
         Returns whether its run's budget allows that.
         """

@@ -183,7 +183,7 @@ class Settled(NamedTuple):
     parsed_verdict: ParsedVerdict | None = None
     state: ItemState | None = None
     calls: int = 0
-    """The calls made for it, including retries."""
+    """The calls made for it, including retries. Those that were not sent do not count."""
     lost_micros: int = 0
     """The worst cost of calls that were sent but never answered, in addition to the reply's own cost."""
     unanswered: int = 0

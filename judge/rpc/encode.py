@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import asdict
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from judge.api.v1 import (
     judge_service_pb2,
     outcome_pb2,
@@ -20,19 +18,13 @@ from judge.planning.named_plan import PlanEntry
 from judge.planning.rounds import Rounds
 from judge.rpc.encode_counts import counts, open_calls, spending, state_message
 from judge.rpc.enum_words import value
+from judge.rpc.timestamps import timestamp
 from judge.runs.estimate import RunEstimate
 from judge.votes.votes import Part, SourceVotes
 
 VERDICT_BYTES = 12 * 1024 * 1024
 """The size of a verdict beyond which the reasons of its parsed verdicts are cut. Its raw reply is always whole."""
 REASON_CHARS = 10_000
-
-
-def timestamp(seconds: float) -> Timestamp:
-    """Encode a time in seconds since the Unix epoch."""
-    stamp = Timestamp()
-    stamp.FromMicroseconds(round(seconds * 1_000_000))
-    return stamp
 
 
 def interval(low: float | None, high: float | None) -> outcome_pb2.Interval | None:

@@ -6,10 +6,10 @@ the largest number that the API can hold, so that such a run can still be listed
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from judge.api.v1 import run_service_pb2
 from judge.domain.run import MOST_POSITIONS, Run
+from judge.domain.spending import EnteredCost
+from judge.rpc.timestamps import timestamp
 
 
 def counts(run: Run) -> run_service_pb2.RunCounts:
@@ -38,10 +38,23 @@ def spending(run: Run) -> list[run_service_pb2.JudgeSpending]:
     return [
         run_service_pb2.JudgeSpending(
             judge=f"judges/{frozen.name}",
-            **{**asdict(spent), **{name: _bounded(getattr(spent, name)) for name in ("calls", "failed", "uncounted")}},
+            calls=_bounded(spent.calls),
+            cost_micros=spent.cost_micros,
+            input_tokens=spent.input_tokens,
+            cached_input_tokens=spent.cached_input_tokens,
+            output_tokens=spent.output_tokens,
+            failed=_bounded(spent.failed),
+            uncounted=_bounded(spent.uncounted),
+            entered=_entered(spent.entered) if spent.entered else None,
         )
         for frozen, spent in zip(run.judges, run.spent, strict=True)
     ]
+
+
+def _entered(cost: EnteredCost) -> run_service_pb2.EnteredCost:
+    return run_service_pb2.EnteredCost(
+        cost_micros=cost.cost_micros, counted_micros=cost.counted_micros, enter_time=timestamp(cost.time)
+    )
 
 
 def open_calls(run: Run) -> run_service_pb2.OpenCalls:

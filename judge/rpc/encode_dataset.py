@@ -8,7 +8,7 @@ from typing import TypeVar
 from judge.api.v1 import dataset_service_pb2
 from judge.domain.dataset import DatasetSummary
 from judge.domain.outcome import AnnotatorKind
-from judge.rpc.encode import timestamp
+from judge.rpc.timestamps import timestamp
 
 LISTED_NAMES = 10_000
 """How many contestants, categories, annotators and judges of a dataset are listed, so that it fits into a message."""

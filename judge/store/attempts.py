@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select, update
 
-from judge.domain.run import Spent
+from judge.domain.spending import Spent
 from judge.store import schema as s
 from judge.store.many_rows import update_rows
 from judge.store.recent_costs import reserved

@@ -100,10 +100,11 @@ def expired_attempts(c: Connection, run: int, now: float) -> Sequence[Any]:
     return c.execute(_EXPIRED, {"run": run, "now": now}).all()
 
 
-def reserve_again(c: Connection, attempt: int, micros: int) -> bool:
-    """Reserve a further call of a live *attempt*, and *micros* for its calls that failed.
+def reserve_again(c: Connection, attempt: int, micros: int, calls: int) -> bool:
+    """Reserve further *calls* of a live *attempt*, and *micros* for its calls that failed.
 
-    Returns False if the budget does not allow that.
+    Without further calls, the next one takes the place of one that was not sent. Returns False if the budget does not
+    allow that.
 
     The attempt is locked before the run, in the order of commits.
     """
@@ -116,8 +117,8 @@ def reserve_again(c: Connection, attempt: int, micros: int) -> bool:
         live = _in_flight(c, run)
         if run.budget_micros and micros > _remaining(run, live):
             return False
-        if run.budget_calls and run.calls + live.calls >= run.budget_calls:
+        if run.budget_calls and run.calls + live.calls + calls > run.budget_calls:
             return False
-    further = {"cost_micros": _a.cost_micros + micros, "further_calls": _a.further_calls + 1}
+    further = {"cost_micros": _a.cost_micros + micros, "further_calls": _a.further_calls + calls}
     c.execute(update(s.call_attempt).where(this).values(further))
     return True

@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, bindparam, select, update
 
 from judge.domain.outcome import FAILED, ItemState, VerdictStatus
-from judge.domain.run import Spent
-from judge.domain.spending import Overrun
+from judge.domain.spending import Overrun, Spent
 from judge.domain.verdict import SOURCE_PARSER, CallKey, ParsedVerdict, Reply, status_of
 from judge.ports.clock import Clock
 from judge.ports.records import Settled, StoredAnswer

@@ -14,12 +14,13 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, select, tuple_,
 
 from judge.domain.dataset import DeletedRuns
 from judge.domain.errors import NotFound, Precondition
-from judge.domain.run import ENDED, RunState, Spent
+from judge.domain.run import ENDED, RunState
 from judge.ports.clock import Clock
 from judge.store import schema as s
 from judge.store.connections import Connections
 from judge.store.imports import recorded_definition
 from judge.store.revisions import DELETED, GONE, Row, chunks, dataset_row
+from judge.store.rows import spent_from
 
 BATCH = 20_000
 """Rows that are checked or deleted in one transaction."""
@@ -93,7 +94,7 @@ def _count_runs(c: Connection, mine: int) -> DeletedRuns:
         runs=len(rows),
         calls=sum(row.calls for row in rows),
         cost_micros=sum(row.cost_micros for row in rows),
-        uncounted=sum(Spent(*used).uncounted for row in rows for used in row.spent.values()),
+        uncounted=sum(spent_from(used).uncounted for row in rows for used in row.spent.values()),
     )
 
 

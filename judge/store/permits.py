@@ -43,9 +43,9 @@ class Permits:
         now, wall = await self._time.now(), self._clock.now()
         return await self._db.write(lambda c: _permit(c, tenant_id(c, tenant), request, now, wall))
 
-    async def reserve_again(self, attempt: int, micros: int) -> bool:
-        """Reserve *micros* more for a live attempt, and return whether its run's budget allows that."""
-        return await self._db.write(lambda c: reserve_again(c, attempt, micros))
+    async def reserve_again(self, attempt: int, micros: int, calls: int = 1) -> bool:
+        """Reserve *micros* and *calls* more for a live attempt, and return whether its run's budget allows that."""
+        return await self._db.write(lambda c: reserve_again(c, attempt, micros, calls))
 
     async def refusal(self, run: int, fence: Fence | None) -> StopReason | None:
         """Return why *run* would get no permit now, or None if it would."""

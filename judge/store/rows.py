@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Select, Table, select
 
 from judge.domain.outcome import Preference, VerdictStatus
-from judge.domain.run import Spent
+from judge.domain.spending import EnteredCost, Spent
 from judge.domain.verdict import SOURCE_PARSER, CallKey, ParsedVerdict, Reply, Usage
 from judge.store import schema as s
 from judge.store.many_rows import ids_among, insert_rows
@@ -189,9 +189,15 @@ def parsed_verdicts_of(c: Connection, answers: Sequence[int], parser: str = "") 
     }
 
 
-def spent_with(before: Mapping[str, Sequence[int]], more: Mapping[int, Spent]) -> dict[str, Sequence[int]]:
+def spent_from(values: Sequence[Any]) -> Spent:
+    """Return what a judge spent, from what a run's row stores. Earlier releases stored fewer values."""
+    spent = Spent(*values)
+    return replace(spent, entered=EnteredCost(*spent.entered)) if spent.entered else spent
+
+
+def spent_with(before: Mapping[str, Sequence[Any]], more: Mapping[int, Spent]) -> dict[str, Sequence[Any]]:
     """Return a run's spending by judge as its row stores it, with *more* spending of some judges added."""
     by_judge = dict(before)
     for judge, spent in more.items():
-        by_judge[str(judge)] = astuple(Spent(*by_judge.get(str(judge), ())) + spent)
+        by_judge[str(judge)] = astuple(spent_from(by_judge.get(str(judge), ())) + spent)
     return by_judge

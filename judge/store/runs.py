@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from judge.domain.errors import AlreadyExists, JudgeError, NotFound, RequestIdReused, StoreFull
 from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import ItemState
-from judge.domain.run import ENDED, INTERRUPTED, TRANSITIONS, Budget, NewRun, Run, RunCounts, RunSpec, RunState, Spent
+from judge.domain.run import ENDED, INTERRUPTED, TRANSITIONS, Budget, NewRun, Run, RunCounts, RunSpec, RunState
 from judge.log.events import logger
 from judge.ports.clock import Clock
 from judge.ports.run_rows import RunQuery, StatusCount
@@ -23,6 +23,7 @@ from judge.store.interning import tenant_id
 from judge.store.open_calls import open_calls
 from judge.store.recent_costs import recent_costs
 from judge.store.revisions import DELETED, GONE, dataset_row
+from judge.store.rows import spent_from
 from judge.store.shards import reopen_shards
 
 log = logger("runs")
@@ -300,7 +301,7 @@ def _values_when_queued_again(run: Any, budget: Budget | None) -> dict[str, Any]
         "message": "",
         "never_started": None,
         "end_time": None,
-        "spent": {judge: astuple(replace(Spent(*used), failed=0)) for judge, used in run.spent.items()},
+        "spent": {judge: astuple(replace(spent_from(used), failed=0)) for judge, used in run.spent.items()},
         "by_status": {name: n for name, n in run.by_status.items() if name not in states},
         "revision": run.revision + 1,
     }
@@ -365,6 +366,6 @@ def _run(row: Any) -> Run:  # noqa: ANN401  # a row
         end_time=row.end_time,
         never_started=ItemState(row.never_started) if row.never_started else None,
         round=row.at_round,
-        spent=tuple(Spent(*row.spent.get(str(number), ())) for number in range(len(row.judges))),
+        spent=tuple(spent_from(row.spent.get(str(number), ())) for number in range(len(row.judges))),
         overruns=tuple(recent_costs(row, number).largest_overrun for number in range(len(row.judges))),
     )

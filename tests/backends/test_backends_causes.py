@@ -57,7 +57,7 @@ async def test_a_refused_connection_is_called_so(vendor: str) -> None:
     failure = await failure_at(vendor, f"http://127.0.0.1:{port}/v1")
 
     assert failure.message == "the endpoint gave no answer: connection refused"
-    assert not failure.maybe_paid
+    assert (failure.maybe_paid, failure.unsent) == (False, True)
 
 
 @pytest.mark.parametrize("vendor", MAKE)

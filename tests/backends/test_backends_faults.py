@@ -76,7 +76,7 @@ async def test_a_fault_raises_the_right_error(vendor: str, fault: str) -> None:
     assert KEY not in printed
     assert JUDGED[:40] not in printed
     if isinstance(caught.value, TransportFailed):
-        assert caught.value.maybe_paid == (fault in MAYBE_PAID)
+        assert (caught.value.maybe_paid, caught.value.unsent) == (fault in MAYBE_PAID, False)
         assert caught.value.throttled == fault.startswith("throttled")
         expected = {"throttled": 0.0, "throttled-ms": 0.001, "throttled-long": 300.0}.get(fault)
         assert caught.value.retry_after == expected

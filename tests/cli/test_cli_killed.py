@@ -75,7 +75,7 @@ async def test_cancelling_a_killed_run_books_what_it_lost(killed: str, tmp_path:
     assert (cancelled["state"], cancelled["counts"]["calls"]) == ("RUN_STATE_CANCELLED", ANSWERED + WIDTH)
     assert int(cancelled["cost_micros"]) == int(before["cost_micros"]) + int(before["open"]["cost_micros"])
     assert cancelled["open"]["calls"] == 0
-    assert "$0.000012." in settled.stdout
+    assert "$0.000012 ($0.000012 entered at 20" in settled.stdout
     assert "lost" not in settled.stdout
 
 
@@ -88,7 +88,7 @@ async def test_a_run_that_was_interrupted_and_killed_can_be_settled(killed: str,
 
     settled = await judge(tmp_path, "settle", killed, "--cost-usd", "0.5", "--yes")
 
-    assert f"{ANSWERED + WIDTH} calls, $0.5000." in settled.stdout
+    assert f"{ANSWERED + WIDTH} calls, $0.5000 ($0.5000 entered at 20" in settled.stdout
 
 
 async def test_resuming_a_killed_run_takes_the_new_budget(killed: str, tmp_path: Path) -> None:
@@ -109,8 +109,24 @@ async def test_a_run_whose_process_was_killed_can_be_settled_before_it_is_resume
     settled = await judge(tmp_path, "settle", killed, "--cost-usd", "0.000012")
     shown = json.loads((await judge(tmp_path, "show", killed, "--json")).stdout)
 
-    assert f"{ANSWERED + WIDTH} calls, $0.000012." in settled.stdout
+    assert f"{ANSWERED + WIDTH} calls, $0.000012 (" in settled.stdout
     assert (shown["state"], shown["open"]["calls"]) == ("RUN_STATE_RUNNING", 0)
+
+
+async def test_a_run_says_that_its_cost_was_entered(killed: str, tmp_path: Path) -> None:
+    """With the time, and what had been counted until then: in words, in a list of runs, and in JSON."""
+    cancelled = json.loads((await judge(tmp_path, "cancel", killed, "--json")).stdout)
+    await judge(tmp_path, "settle", killed, "--cost-usd", "0.000012")
+
+    entered = json.loads((await judge(tmp_path, "show", killed, "--json")).stdout)["spending"][0]["entered"]
+    texts = [" ".join((await judge(tmp_path, *command)).stdout.split()) for command in (("show", killed), ("runs",))]
+
+    counted = int(cancelled["cost_micros"])
+    assert (int(entered["cost_micros"]), int(entered["counted_micros"])) == (12, counted)
+    minute = entered["enter_time"][:16].replace("T", " ")
+    words = f"$0.000012 entered at {minute} UTC instead of ${counted / 1e6:.4f} counted"
+    assert [words in text for text in texts] == [True, True]
+    assert "(entered)" in texts[1]
 
 
 async def test_a_run_that_a_process_executes_is_not_settled(killed: str, tmp_path: Path) -> None:

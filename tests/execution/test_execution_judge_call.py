@@ -22,6 +22,7 @@ from judge.domain.judge import RECORDED, JudgeCard, JudgeDefinition, Limits, Pri
 from judge.domain.money import usd
 from judge.domain.outcome import ItemState, Preference, VerdictStatus
 from judge.domain.verdict import CallKey, Reply, Shown, Usage
+from judge.execution.call_tally import CallTally
 from judge.execution.cost import ATTEMPTS, characters, worst_call
 from judge.execution.judge_call import Work, judge_comparison
 from judge.execution.judges import JudgeAtWork
@@ -71,18 +72,49 @@ async def test_law_2_after_the_last_try_a_presentation_has_a_state_and_no_verdic
 
 @pytest.mark.parametrize("allowed", [True, False])
 async def test_a_retry_reserves_again_what_the_calls_before_may_have_cost(*, allowed: bool) -> None:
-    """A call that was not sent reserves no more money, but a call. Where the budget refuses, there is no retry."""
-    backend = Scripted([TransportFailed("refused"), TransportFailed("cut", maybe_paid=True), "[[A]]"])
+    """A call that was refused reserves no more money, but a call. Where the budget refuses, there is no retry."""
+    backend = Scripted([TransportFailed("503"), TransportFailed("cut", maybe_paid=True), "[[A]]"])
     reserved = []
 
-    async def reserve(micros: int) -> bool:
-        reserved.append(micros)
+    async def reserve(micros: int, calls: int) -> bool:
+        reserved.append((micros, calls))
         return allowed or not micros
 
     settled = await judge_comparison(judge(backend), WORK, 7, SystemClock(), reserve=reserve)
 
-    assert (reserved, settled.lost_micros, settled.uncounted) == ([0, WORST], WORST, 1)
+    assert (reserved, settled.lost_micros, settled.uncounted) == ([(0, 1), (WORST, 1)], WORST, 1)
     assert (backend.calls, settled.state) == ((3, None) if allowed else (2, ItemState.TRANSPORT_ERROR))
+
+
+async def test_a_call_that_was_not_sent_is_no_call() -> None:
+    """It counts and costs nothing, and what it had reserved passes on to the next, whatever was sent before."""
+    unsent = TransportFailed("refused", unsent=True)
+    backend = Scripted([unsent, unsent, TransportFailed("cut", maybe_paid=True), unsent, "[[A]]"])
+    reserved = []
+
+    async def reserve(micros: int, calls: int) -> bool:
+        reserved.append((micros, calls))
+        return True
+
+    settled = await judge_comparison(judge(backend), WORK, 7, SystemClock(), reserve=reserve)
+    never = await judge_comparison(judge(Scripted(lambda _: unsent)), WORK, 7, SystemClock())
+
+    assert settled.reply is not None
+    assert (settled.calls, settled.reply.usage.tries, settled.unanswered, settled.lost_micros) == (2, 2, 1, WORST)
+    assert reserved == [(0, 0), (0, 0), (WORST, 1), (0, 0)]
+    assert (never.calls, never.lost_micros, never.state) == (0, 0, ItemState.TRANSPORT_ERROR)
+
+
+async def test_a_denial_that_was_not_sent_is_no_call() -> None:
+    """As if a server serves other weights than before: no reply was asked for."""
+    tally = CallTally()
+
+    with pytest.raises(JudgeUnusable):
+        await judge_comparison(
+            judge(Scripted([JudgeUnusable("other weights", unsent=True)])), WORK, 7, SystemClock(), tally=tally
+        )
+
+    assert tally == CallTally()
 
 
 async def test_a_rejected_call_is_not_tried_again() -> None:
@@ -177,15 +209,15 @@ async def test_a_retry_after_a_bill_above_the_maximum_reserves_as_much_more() ->
     broken = TransportFailed("the reply broke off", usage=Usage(input_tokens=3 * WORST, output_tokens=0))
     reserved = []
 
-    async def reserve(micros: int) -> bool:
-        reserved.append(micros)
+    async def reserve(micros: int, calls: int) -> bool:
+        reserved.append((micros, calls))
         return True
 
     settled = await judge_comparison(
         judge(Scripted([broken, TransportFailed("gone"), "[[A]]"])), WORK, 7, SystemClock(), reserve=reserve
     )
 
-    assert (reserved, settled.lost_micros) == ([3 * WORST + 2 * WORST, 0], 3 * WORST)
+    assert (reserved, settled.lost_micros) == ([(3 * WORST + 2 * WORST, 1), (0, 1)], 3 * WORST)
 
 
 async def test_what_a_broken_reply_used_is_booked_and_the_next_reply_counts() -> None:

@@ -59,6 +59,26 @@ async def test_a_budget_stop_names_the_last_failure_and_its_presentations() -> N
     ] * 2
 
 
+@pytest.mark.parametrize("budget", [1, 7])
+async def test_refused_connections_take_no_call_from_a_budget(budget: int) -> None:
+    """A provider that refuses for a while, now and then, is called as often as the budget says. The run counts that."""
+    seen = refused = 0
+
+    def script(_: RenderedPrompt) -> Line:
+        nonlocal seen, refused
+        if refused < 2 * ATTEMPTS + 3 * seen:
+            refused += 1
+            raise TransportFailed("connection refused", unsent=True)
+        seen += 1
+        return "[[A]]"
+
+    ended, rows = await ended_run(Scripted(script), calls=budget)
+
+    assert (ended.reason, seen, ended.counts.calls, ended.spent[0].calls) == ("BUDGET_STOPPED", *[budget] * 3)
+    assert ended.counts.by_status["ok"] == budget
+    assert {row.reason for row in rows if row.state is not None} <= {"no call reached the provider: connection refused"}
+
+
 async def test_a_run_of_slow_calls_names_them() -> None:
     """The presentations that were paid for without an answer have it as their reason."""
     ended, rows = await ended_run(Scripted([], gate=asyncio.Event()), deadline=0.05)

@@ -205,9 +205,12 @@ class LedgerMachine(RuleBasedStateMachine):
         )
 
     @precondition(lambda self: self.model.attempts)
-    @rule(data=st.data(), times=st.integers(1, 2))
-    def calls_come_back(self, data: st.DataObject, times: int) -> None:
-        """Calls end with an answer or fail, in time or late, and are committed once or twice."""
+    @rule(data=st.data(), times=st.integers(1, 2), unsent=st.booleans())
+    def calls_come_back(self, data: st.DataObject, times: int, *, unsent: bool) -> None:
+        """Calls end with an answer or fail, in time or late, and are committed once or twice.
+
+        Those that fail may turn out not to be sent.
+        """
         some = st.sampled_from(sorted(self.model.attempts))
         first = self.model.attempts[data.draw(some)]
         drawn = data.draw(st.lists(some, max_size=3, unique=True))
@@ -218,28 +221,29 @@ class LedgerMachine(RuleBasedStateMachine):
         }
         replies, cost = st.sampled_from([True, True, True, False]), data.draw(st.sampled_from(COSTS))
         done = [(attempt, data.draw(replies)) for attempt in mine.values()]
-        settled = [self.settled_call(attempt, replied=replied, cost=cost) for attempt, replied in done]
+        settled = [self.settled_call(attempt, replied=replied, cost=cost, unsent=unsent) for attempt, replied in done]
 
         for _ in range(times):
             self.await_on_store(self.store.commit(TENANT, self.rows[first.run], settled))
 
-        self.model.settle(first.run, done, cost)
+        self.model.settle(first.run, done, cost, unsent=unsent)
 
     @precondition(lambda self: self.model.attempts)
-    @rule(data=st.data(), micros=st.integers(1, WORST))
-    def a_retry_reserves_again(self, data: st.DataObject, micros: int) -> None:
-        """A call in flight may reserve more only as far as the budget allows."""
+    @rule(data=st.data(), micros=st.integers(0, WORST), calls=st.integers(0, 1))
+    def a_retry_reserves_again(self, data: st.DataObject, micros: int, calls: int) -> None:
+        """A call in flight may reserve more only as far as the budget allows. One that was not sent takes no call."""
         attempt = self.model.attempts[data.draw(st.sampled_from(sorted(self.model.attempts)))]
 
-        allowed = self.await_on_store(self.store.reserve_again(attempt.id, micros))
+        allowed = self.await_on_store(self.store.reserve_again(attempt.id, micros, calls))
 
-        assert self.model.reserve_again(attempt, micros) == allowed
+        assert self.model.reserve_again(attempt, micros, calls) == allowed
 
-    def settled_call(self, attempt: Attempt, *, replied: bool, cost: int) -> Settled:
-        """Return the record of a call that has ended."""
+    def settled_call(self, attempt: Attempt, *, replied: bool, cost: int, unsent: bool = False) -> Settled:
+        """Return the record of a call that has ended. If it failed *unsent*, it counts as none and costs nothing."""
         key, item = self.keys[attempt.key], self.item(attempt.key)
         if not replied:
-            return Settled(key, item, attempt.id, state=ItemState.TRANSPORT_ERROR, calls=1, lost_micros=cost)
+            failed = Settled(key, item, attempt.id, state=ItemState.TRANSPORT_ERROR, calls=1, lost_micros=cost)
+            return failed._replace(calls=0, lost_micros=0) if unsent else failed
         reply = Reply("[[A]]", usage=Usage(cost_micros=cost))
         return Settled(
             key, item, attempt.id, reply=reply, parsed_verdict=ParsedVerdict("brackets", Preference.FIRST), calls=1

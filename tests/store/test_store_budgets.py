@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from judge.domain.run import Budget
-from judge.domain.spending import OpenCalls, Overrun
+from judge.domain.spending import EnteredCost, OpenCalls, Overrun
 from judge.domain.verdict import CallKey, Reply, Usage
 from judge.ports.records import NewBatch, Permit, PermitRequest
 from judge.ports.run_rows import RunQuery
@@ -211,7 +211,10 @@ async def test_a_batch_reserves_its_worst_whatever_batches_before_it_cost(scene:
 
 
 async def test_a_providers_own_total_replaces_what_was_counted(scene: Scene) -> None:
-    """The judge's cost becomes the total, nothing is uncounted any more, and the budget allows calls again."""
+    """The judge's cost becomes the total, nothing is uncounted any more, and the budget allows calls again.
+
+    The run keeps what was entered and when, beside what had been counted: also after more calls and another total.
+    """
     run = await scene.run(budget=Budget(cost_micros=100))
     keys = await scene.keys(3)
     await scene.permit(keys[:1], run, worst=90)
@@ -226,7 +229,13 @@ async def test_a_providers_own_total_replaces_what_was_counted(scene: Scene) -> 
     assert (lost.cost_micros, lost.spent[0].uncounted) == (90, 1)
     assert (after.cost_micros, after.spent[0].cost_micros, after.spent[0].uncounted) == (20, 20, 0)
     assert after.revision > lost.revision
-    assert (await scene.permit(keys[1:2], run, worst=80)).granted
+    assert after.spent[0].entered == EnteredCost(cost_micros=20, counted_micros=90, time=scene.clock.now())
+    await spend(scene, run, keys[1:2], cost=7, worst=80)
+    later = (await scene.store.run(TENANT, run.run_id)).spent[0]
+    assert (later.cost_micros, later.counted_micros, later.entered) == (27, 97, after.spent[0].entered)
+    assert await scene.store.set_cost(run.row, 0, 25)
+    again = (await scene.store.run(TENANT, run.run_id)).spent[0].entered
+    assert again == EnteredCost(cost_micros=25, counted_micros=97, time=scene.clock.now())
 
 
 async def test_calls_past_their_time_do_not_keep_a_total_from_being_entered(scene: Scene) -> None:

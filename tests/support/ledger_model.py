@@ -163,15 +163,18 @@ class Ledger:
         tenth = row.budget.cost_micros // 10
         return max([0, *(min(worst, tenth) - row.reserves(worst) for worst in worsts)])
 
-    def reserve_again(self, attempt: Attempt, micros: int) -> bool:
-        """Reserve a call and *micros* for an attempt, and return whether it is live and the budget allows that."""
+    def reserve_again(self, attempt: Attempt, micros: int, calls: int) -> bool:
+        """Reserve *calls* and *micros* for an attempt, and return whether it is live and the budget allows that.
+
+        A call that is made again because it was not sent takes no further call from the budget.
+        """
         row = self.runs[attempt.run]
-        is_called_out = 0 < row.budget.calls <= row.calls + self.live_calls(attempt.run)
+        is_called_out = 0 < row.budget.calls < row.calls + self.live_calls(attempt.run) + calls
         used = row.cost + self.reserved(attempt.run) + self.surprise(attempt.run)
         is_affordable = not row.budget.cost_micros or used + micros <= row.budget.cost_micros
         allowed = attempt.state == "live" and is_affordable and not is_called_out
         attempt.cost += micros * allowed
-        attempt.further += allowed
+        attempt.further += calls * allowed
         if allowed:
             self._count(attempt.run)
         return allowed
@@ -198,19 +201,23 @@ class Ledger:
         for attempt in self.live(run):
             attempt.counted = attempt.cost + self.runs[run].reserves(attempt.worst)
 
-    def settle(self, run: int, done: Sequence[tuple[Attempt, bool]], cost: int) -> None:
-        """Settle calls of one run in one commit. Each has an answer or has failed finally."""
+    def settle(self, run: int, done: Sequence[tuple[Attempt, bool]], cost: int, *, unsent: bool = False) -> None:
+        """Settle calls of one run in one commit. Each has an answer or has failed finally.
+
+        If they were *unsent*, those that failed give back the calls that they took from the budget, and cost nothing.
+        """
         new = {attempt.key for attempt, replied in done if replied} - self.answered
         self.answered |= new
         row = self.runs[run]
         for attempt, replied in done:
             if attempt.state == "live":
+                given_back = unsent and not replied
                 attempt.state, attempt.cost = (
                     ("settled" if attempt.key in new else "repeated") if replied else "failed",
-                    cost,
+                    0 if given_back else cost,
                 )
-                row.calls, row.cost = row.calls + 1, row.cost + cost
-                row.overrun += max(cost - attempt.counted, 0)
+                row.calls, row.cost = row.calls + (not given_back), row.cost + attempt.cost
+                row.overrun += max(attempt.cost - attempt.counted, 0)
                 row.answered += [cost] * replied
                 row.repeated += attempt.state == "repeated"
         with_answer = {attempt.key for attempt, replied in done if replied}

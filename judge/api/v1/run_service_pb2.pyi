@@ -595,6 +595,7 @@ class JudgeSpending(_message.Message):
     OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     FAILED_FIELD_NUMBER: _builtins.int
     UNCOUNTED_FIELD_NUMBER: _builtins.int
+    ENTERED_FIELD_NUMBER: _builtins.int
     judge: _builtins.str
     """`judges/NAME`."""
     calls: _builtins.int
@@ -616,6 +617,10 @@ class JudgeSpending(_message.Message):
     answer and may have to be paid, or if the provider did not count. If its process died before its answer was stored,
     it counts as what it had reserved: the maximum, or under a budget in micro-USD 1.25 times the dearest recent call.
     """
+    @_builtins.property
+    def entered(self) -> Global___EnteredCost:
+        """What somebody entered with SetRunCost, if anything. `cost_micros` is that, and what calls since then cost."""
+
     def __init__(
         self,
         *,
@@ -627,14 +632,47 @@ class JudgeSpending(_message.Message):
         output_tokens: _builtins.int = ...,
         failed: _builtins.int = ...,
         uncounted: _builtins.int = ...,
+        entered: Global___EnteredCost | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["entered", b"entered"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_input_tokens", b"cached_input_tokens", "calls", b"calls", "cost_micros", b"cost_micros", "failed", b"failed", "input_tokens", b"input_tokens", "judge", b"judge", "output_tokens", b"output_tokens", "uncounted", b"uncounted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_input_tokens", b"cached_input_tokens", "calls", b"calls", "cost_micros", b"cost_micros", "entered", b"entered", "failed", b"failed", "input_tokens", b"input_tokens", "judge", b"judge", "output_tokens", b"output_tokens", "uncounted", b"uncounted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___JudgeSpending: _TypeAlias = JudgeSpending  # noqa: Y015
+
+@_typing.final
+class EnteredCost(_message.Message):
+    """A provider's own total, as somebody entered it for a judge in a run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COST_MICROS_FIELD_NUMBER: _builtins.int
+    COUNTED_MICROS_FIELD_NUMBER: _builtins.int
+    ENTER_TIME_FIELD_NUMBER: _builtins.int
+    cost_micros: _builtins.int
+    """The total, in micro-USD."""
+    counted_micros: _builtins.int
+    """What had been counted call by call until then, in micro-USD."""
+    @_builtins.property
+    def enter_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was entered."""
+
+    def __init__(
+        self,
+        *,
+        cost_micros: _builtins.int = ...,
+        counted_micros: _builtins.int = ...,
+        enter_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["enter_time", b"enter_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_micros", b"cost_micros", "counted_micros", b"counted_micros", "enter_time", b"enter_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnteredCost: _TypeAlias = EnteredCost  # noqa: Y015
 
 @_typing.final
 class RunSpec(_message.Message):
@@ -1342,7 +1380,7 @@ class SetRunCostResponse(_message.Message):
     RUN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def run(self) -> Global___Run:
-        """The run as it is now. No call of the judge is uncounted any more."""
+        """The run as it is now. No call of the judge is uncounted any more, and its `spending` says what was entered."""
 
     def __init__(
         self,
