@@ -131,8 +131,13 @@ def test_formats_what_a_user_says_is_the_prompt_of_votes_with_ids_of_their_own(
         for number, text in enumerate(("Hi", "Hi", "Why?"))
     ]
     rows = [
-        {"question_id": f"v{number}", "model_a": "m", "model_b": "n", "winner": "model_a"}
-        | {"conversation_a": json.dumps(chat) if as_text else chat}
+        {
+            "question_id": f"v{number}",
+            "model_a": "m",
+            "model_b": "n",
+            "winner": "model_a",
+            "conversation_a": json.dumps(chat) if as_text else chat,
+        }
         for number, chat in enumerate(chats)
     ]
     (path := tmp_path / "votes.json").write_text(json.dumps(rows), "utf-8")

@@ -171,7 +171,8 @@ def test_published_agreement_of_pandalm(judge: Command) -> None:
 def test_published_win_rates_of_alpaca_eval(judge: Command) -> None:
     """The weighted win rate, its standard error by AlpacaEval's formula, and the discrete win rate."""
     facts = expected("alpaca-eval")
-    judge("import", FORMATS / "alpaca-eval", "--dataset", "alpaca", code=3)
+    account = judge("import", FORMATS / "alpaca-eval", "--dataset", "alpaca", code=3).stderr
+    assert "rejected" not in account
 
     arguments = ("labels:*", "--dataset", "alpaca", "--as", "alpaca-eval", "--reference", "atlas-7b")
     cells = published(judge, *arguments)
