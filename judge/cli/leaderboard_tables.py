@@ -36,6 +36,7 @@ RECONCILE = {
     "tie": "A comparison whose two orders disagree is a tie.",
     "drop": "A comparison whose two orders disagree is dropped.",
     "each": "Each order counts on its own.",
+    "both": "Each order counts on its own, if both have an outcome.",
     "soft": "A comparison whose two orders disagree is a fractional win.",
 }
 """What the values of these fields mean, in words."""

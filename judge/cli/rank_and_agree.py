@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,13 @@ from judge.cli.connect import ServiceTarget, connected, echo_json, run
 from judge.cli.disagreement_view import print_disagreement
 from judge.cli.group import cli
 from judge.cli.leaderboard_tables import print_leaderboard
+from judge.cli.presets import AGREEMENTS, PER_VERDICT, RANKINGS, is_from_preset, preset_option, print_preset
+from judge.cli.published_tables import print_published
 from judge.cli.rank_options import ranking, ranking_options
 from judge.cli.report_files import report_path, write_csv, write_parquet, write_tables
 from judge.cli.report_tables import agreement_tables, leaderboard_tables, ratings_table
 from judge.domain.defaults import AGREEMENT
+from judge.rpc.enum_words import word
 
 if TYPE_CHECKING:
     from judge.api.v1.leaderboard_pb2 import Leaderboard
@@ -60,6 +64,13 @@ def _check_outputs(values: Mapping[str, Any], *, as_csv: bool, as_json: bool, pa
         raise click.UsageError(f"{form} writes the ratings alone: leave out {', '.join(left_out)}, or use -o or --json")
 
 
+def _check_no_dataset(source: str, dataset: str, values: Mapping[str, Any]) -> None:
+    """Raise UsageError for options that a file of battles does not have."""
+    given = {"--dataset": dataset, "--reconcile": values["reconcile"], "--parser": values["parser"]}
+    if unused := [option for option, value in given.items() if value]:
+        raise click.UsageError(f"{source} is a file of battles: leave out {', '.join(unused)}")
+
+
 OUTPUT = click.option(
     "-o",
     "--output",
@@ -73,6 +84,7 @@ OUTPUT = click.option(
 @cli.command("rank")
 @click.argument("source")
 @click.option("--dataset", default="", help="The dataset that SOURCE belongs to.")
+@preset_option(RANKINGS)
 @ranking
 @click.option(
     "--anchors-from",
@@ -87,12 +99,13 @@ OUTPUT = click.option(
     "--parquet", type=click.Path(dir_okay=False, path_type=Path), help="Write the ratings to this Parquet file."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the leaderboard as JSON.")
-@click.pass_obj
+@click.pass_context
 def rank_command(
-    service: ServiceTarget,
+    context: click.Context,
     /,
     source: str,
     dataset: str,
+    preset: str | None,
     earlier: str,
     parquet: Path | None,
     output: Path | None,
@@ -106,22 +119,24 @@ def rank_command(
     SOURCE is judge:NAME, run:RUN/JUDGE, people, labels:PATTERN, jury:A+B, or a file of battles (JSON lines,
     a JSON array, CSV, TSV, or Parquet; also packed with gzip or zstd).
     """
+    service: ServiceTarget = context.obj
+    if preset is not None:
+        values |= _choose_preset(context, source, preset)
     options = ranking_options(**values)
     _check_outputs(values, as_csv=as_csv, as_json=as_json, parquet=parquet)
     battles = _battles(source)
     if battles is not None:
-        given = {"--dataset": dataset, "--reconcile": values["reconcile"], "--parser": values["parser"]}
-        if unused := [option for option, value in given.items() if value]:
-            raise click.UsageError(f"{source} is a file of battles: leave out {', '.join(unused)}")
+        _check_no_dataset(source, dataset, values)
 
     async def work() -> None:
         async with connected(service) as client:
             if earlier:
                 keep_scale(options, await earlier_leaderboard(client, dataset, earlier, options))
-            if battles is None:
-                leaderboard = await client.leaderboard(dataset, source, options)
-            else:
-                leaderboard = await client.rank_battles(battles, options)
+            with _named_baseline(context, values):
+                if battles is None:
+                    leaderboard = await client.leaderboard(dataset, source, options)
+                else:
+                    leaderboard = await client.rank_battles(battles, options)
         if output is not None:
             write_tables(leaderboard_tables(leaderboard), output)
         if parquet is not None:
@@ -129,15 +144,41 @@ def rank_command(
         if as_csv:
             write_csv(ratings_table(leaderboard), sys.stdout)
         elif as_json or (parquet is None and output is None):
-            _print(leaderboard, source, as_json=as_json)
+            _print(leaderboard, source, preset, as_json=as_json)
 
     run(work())
 
 
-def _print(leaderboard: Leaderboard, source: str, *, as_json: bool) -> None:
+def _choose_preset(context: click.Context, source: str, preset: str) -> dict[str, None]:
+    """Say what a preset stands for. Returns the options that it does not set, because *source* is a file of battles."""
+    is_file = Path(source).is_file()
+    unused = tuple(name for name in PER_VERDICT if is_file and is_from_preset(context, name))
+    print_preset(context, preset, RANKINGS[preset], unused)
+    return dict.fromkeys(unused)
+
+
+@contextlib.contextmanager
+def _named_baseline(context: click.Context, values: Mapping[str, Any]) -> Iterator[None]:
+    """Raise UsageError where the baseline of a preset has no battle: files may name another, or none."""
+    from judge_client import JudgeClientError  # noqa: PLC0415  # when needed
+
+    try:
+        yield
+    except JudgeClientError as error:
+        if error.reason != "UNKNOWN_CONTESTANT" or not is_from_preset(context, "reference_contestant"):
+            raise
+        baseline = values["reference_contestant"]
+        raise click.UsageError(
+            f"{error.message}. {baseline} is the baseline of the published figures: name yours with --reference NAME"
+        ) from None
+
+
+def _print(leaderboard: Leaderboard, source: str, preset: str | None, *, as_json: bool) -> None:
     if as_json:
         echo_json(leaderboard)
         return
+    if preset is not None and word(leaderboard, "scale") == "share":
+        print_published(leaderboard, preset)
     anchor = leaderboard.anchoring.labels_source
     print_leaderboard(leaderboard, f"Ranking by {anchor}, helped by {source}" if anchor else f"Ranking by {source}")
 
@@ -146,16 +187,18 @@ def _print(leaderboard: Leaderboard, source: str, *, as_json: bool) -> None:
 @click.argument("source")
 @click.argument("target", required=False, default="")
 @click.option("--dataset", required=True, help="The dataset that both sources belong to.")
+@preset_option(AGREEMENTS)
 @comparing
 @OUTPUT
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-@click.pass_obj
+@click.pass_context
 def agree_command(
-    service: ServiceTarget,
+    context: click.Context,
     /,
     source: str,
     target: str,
     dataset: str,
+    preset: str | None,
     output: Path | None,
     *,
     as_json: bool,
@@ -166,6 +209,9 @@ def agree_command(
     Without TARGET, measure how far SOURCE's annotators agree with each other. Sources are judge:NAME, run:RUN/JUDGE,
     jury:A+B, people, or labels:PATTERN.
     """
+    service: ServiceTarget = context.obj
+    if preset is not None:
+        print_preset(context, preset, AGREEMENTS[preset])
     options = agreement_options(**values)
     wanted = options.difference_to_detect or AGREEMENT.difference_to_detect
     if options.drift_margin and not all(side.startswith(("judge:", "run:")) for side in (source, target)):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound="Callable[..., Any]")
 RECONCILE_HELP = (
     "What to do if a judge contradicts itself in the two orders: count a tie, drop the comparison, count each order on "
-    "its own, or count a fractional win (soft)."
+    "its own (each; both, if both have an outcome), or count a fractional win (soft)."
 )
 PARSER_HELP = (
     "Use the verdicts of this parser, or `source` for outcomes that were imported. By default, the judge's own parser."

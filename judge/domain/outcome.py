@@ -149,8 +149,12 @@ class Reconcile(IntEnum):
     """Each order counts on its own."""
     SOFT = 4
     """The share of the orders that prefer left is a fractional win; probabilities count where the judge gave them."""
+    BOTH = 5
+    """Each order counts on its own, if both have an outcome."""
 
 
+PER_ORDER = (Reconcile.EACH, Reconcile.BOTH)
+"""The rules by which an order is a vote of its own."""
 LEFT_SCORE = {Outcome.LEFT: 1.0, Outcome.RIGHT: 0.0, Outcome.TIE: 0.5}
 """The left score of each outcome."""
 

@@ -1,6 +1,6 @@
 """Sources of outcomes to rank or compare, each named in one line of text.
 
-judge:NAME   run:RUN/JUDGE      each optionally @tie, @drop, @each or @soft: how its two orders become one outcome
+judge:NAME   run:RUN/JUDGE      each optionally @tie, @drop, @each, @both or @soft: how two orders become an outcome
 people       labels:PATTERN     each optionally @plurality, @plurality-drop, @plurality-split or @majority
 jury:A+B*2+C>=2                 judges with weights, and how many of them must have an outcome; optionally
                                 @plurality-drop, @majority or @mean

@@ -2,24 +2,30 @@
 
 An annotation is a label on two outputs, since the file does not say which of them the judge saw first. Prompts have no
 id, so it is the hash of their text.
+
+An annotation repeats both outputs. Where a file of outputs is in the same folder, or `model_outputs.json` in the one
+above, its text of a contestant comes first, and another one of an annotation is a further sample.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from judge.domain.dataset import Prompt
+from judge.domain.dataset import Output, Prompt
+from judge.domain.errors import InvalidInput
 from judge.domain.outcome import AnnotatorKind, Outcome
 from judge.formats import fields
+from judge.formats.containers import first_row, rows_of
 from judge.formats.fields import Row
-from judge.formats.importing import Format, Item, LeftOut, Parser, RowNote, text_id
+from judge.formats.importing import Format, Item, LeftOut, Parser, RowNote, parsed_row, text_id
 from judge.formats.pairs import Pairs
 
 SIDES = ("output_1", "output_2")
 """The contestants of annotations that do not name them."""
+FURTHER = RowNote("with another output than an earlier row, or than the file of outputs, as a further sample")
 _OUTPUTS = frozenset(("instruction", "output", "generator"))
 _ANNOTATIONS = frozenset(("instruction", *SIDES, "preference"))
 _LEADERBOARD = frozenset(("win_rate", "standard_error", "n_wins_base", "n_total"))
@@ -29,27 +35,44 @@ _TIE = 1.5
 def recognize(path: Path, row: Row) -> Format | LeftOut | None:
     """Return the format of a file by its first *row*, or why it is left out; None if it is none of AlpacaEval's."""
     if row.keys() >= _ANNOTATIONS:
-        return _format("AlpacaEval annotations", _annotation)
+        return Format(name="AlpacaEval annotations", parser=partial(_annotation_parser, path))
     if row.keys() >= _OUTPUTS:
         # The annotations of a model's outputs are in a folder for each judge.
-        return _format("AlpacaEval outputs", _output, has_folders=True)
+        return Format(name="AlpacaEval outputs", parser=lambda: partial(_output, Pairs()), has_folders=True)
     if row.keys() >= _LEADERBOARD:
         return LeftOut(path.name, "a leaderboard, which holds no votes", loses=False)
     return None
 
 
-def _format(name: str, items: Callable[[Pairs, int, Row], list[Item]], *, has_folders: bool = False) -> Format:
-    def parser() -> Parser:
-        return partial(items, Pairs())
+def _annotation_parser(path: Path) -> Parser:
+    """Return a parser that knows the outputs beside the annotations."""
+    pairs = Pairs()
+    above = path.parent.parent / "model_outputs.json"
+    for other in (*sorted(path.parent.glob("*.json")), above):
+        if other != path and _holds_outputs(other):
+            for place, number, row in rows_of(other):
+                with contextlib.suppress(InvalidInput):
+                    # Not as new items: the annotations bring their copies, whether or not this file is imported.
+                    parsed_row(other, place, lambda _, row: _prompt_and_output(pairs, row), number, row)
+    return partial(_annotation, pairs)
 
-    return Format(name=name, parser=parser, has_folders=has_folders)
+
+def _holds_outputs(path: Path) -> bool:
+    try:
+        keys = ((first_row(path) if path.is_file() else None) or {}).keys()
+    except InvalidInput:
+        return False
+    return keys >= _OUTPUTS and not keys >= _ANNOTATIONS
 
 
 def _output(pairs: Pairs, _: int, row: Row) -> list[Item]:
+    return pairs.new(_prompt_and_output(pairs, row))
+
+
+def _prompt_and_output(pairs: Pairs, row: Row) -> tuple[Prompt, Output]:
     prompt = _prompt(row)
-    return pairs.new(
-        (prompt, pairs.output(prompt.prompt_id, fields.name(row, "generator"), fields.needed_text(row, "output")))
-    )
+    contestant, text = fields.name(row, "generator"), fields.needed_text(row, "output")
+    return prompt, pairs.output(prompt.prompt_id, contestant, text)
 
 
 def _annotation(pairs: Pairs, _: int, row: Row) -> list[Item]:
@@ -59,9 +82,10 @@ def _annotation(pairs: Pairs, _: int, row: Row) -> list[Item]:
         return [RowNote("left out: a contestant compared with itself")]
     texts = [fields.needed_text(row, side) for side in SIDES]
     left, right = (pairs.output(prompt.prompt_id, *output) for output in zip(names, texts, strict=True))
+    notes = [FURTHER] if (left.sample or right.sample) and not set(SIDES).intersection(names) else []
     if preference is None:
-        note = RowNote("without a preference, so without a label")
-        return pairs.new((prompt, left, right, note))
+        notes.append(RowNote("without a preference, so without a label"))
+        return pairs.new((prompt, left, right, *notes))
     by_model = fields.first(row, "annotator") is not None
     label = pairs.label(
         left,
@@ -71,7 +95,7 @@ def _annotation(pairs: Pairs, _: int, row: Row) -> list[Item]:
         kind=AnnotatorKind.MODEL if by_model else AnnotatorKind.HUMAN,
         probability=2 - preference if by_model else None,
     )
-    return pairs.new((prompt, left, right, label))
+    return pairs.new((prompt, left, right, label, *notes))
 
 
 def _prompt(row: Row) -> Prompt:

@@ -1,13 +1,16 @@
 """Votes of Chatbot Arena, LMArena and ComparIA: two conversations with the same user, and which was better.
 
-A vote is on whole conversations, so its label is on the last turn. Each vote has a prompt of its own, whose id is that
-of the vote: two votes on the same words have other conversations behind them.
+A vote is on whole conversations, so its label is on the last turn. Votes on the same words of a user are on one prompt,
+whose id is their hash, because they are not independent: popular prompts come again and again. Each has its own
+replies, which are samples of the models; a sample's number is the hash of its text, whatever file it is in. A vote
+without its conversations is on a prompt with the vote's id.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +19,7 @@ from judge.domain.outcome import AnnotatorKind, Outcome, TieKind
 from judge.formats import fields, words
 from judge.formats.battles import winner_by_columns, winner_by_name
 from judge.formats.fields import Row
-from judge.formats.importing import Format, Item, RowNote
+from judge.formats.importing import Format, Item, Parser, RowNote, text_id, text_sample
 from judge.formats.json_rows import has_half_character
 from judge.formats.messages import message_text
 
@@ -41,7 +44,7 @@ def recognize(_: Path, row: Row) -> Format | None:
         return None
     # MT-bench's votes have conversations and judges, too, but are on one of the turns.
     if keys >= _RESPONSES or (not keys.isdisjoint(_ARENA) and (keys >= _CONVERSATIONS or keys >= _ALONE)):
-        return Format(name="arena votes", parser=lambda: lambda _, row: _vote(row))
+        return Format(name="arena votes", parser=_parser)
     return None
 
 
@@ -53,20 +56,30 @@ class _Conversation(NamedTuple):
     has_system: bool = False
 
 
-def _vote(row: Row) -> Iterator[Item]:
+def _parser() -> Parser:
+    return partial(_vote, set())
+
+
+def _vote(prompts: set[str], _: int, row: Row) -> Iterator[Item]:
+    """Yield the items of a vote. *prompts* are those of the rows before it."""
     left, right = fields.name(row, *_LEFT), fields.name(row, *_RIGHT)
     if left == right:
         yield RowNote("left out: a contestant compared with itself")
         return
     vote, turn = fields.identifier(row, *_ID), fields.turn(row)
+    prompt_id, samples = vote, (0, 0)
     if not row.keys().isdisjoint((*_RESPONSES, *_CONVERSATIONS)):
         ours, theirs = _conversations(row)
         if ours.turns != theirs.turns:
             raise ValueError("has two conversations whose user does not say the same")
         turn, category = len(ours.turns), fields.text(row, "selected_category") or ""
-        yield Prompt(prompt_id=vote, turns=ours.turns, category=category, tags=_tags(row))
-        yield Output(prompt_id=vote, contestant=left, turns=ours.replies)
-        yield Output(prompt_id=vote, contestant=right, turns=theirs.replies)
+        prompt_id, samples = text_id(*ours.turns), (text_sample(*ours.replies), text_sample(*theirs.replies))
+        if prompt_id in prompts:
+            yield RowNote("on the same text as an earlier vote, so on its prompt, with its tags")
+        else:
+            yield Prompt(prompt_id=prompt_id, turns=ours.turns, category=category, tags=_tags(row))
+        yield Output(prompt_id=prompt_id, contestant=left, turns=ours.replies, sample=samples[0])
+        yield Output(prompt_id=prompt_id, contestant=right, turns=theirs.replies, sample=samples[1])
         if ours.has_system or theirs.has_system:
             yield RowNote("without their system message, which is not kept")
     outcome, tie_kind = _outcome(row)
@@ -75,7 +88,7 @@ def _vote(row: Row) -> Iterator[Item]:
         yield RowNote("by voters who saw the names, as their notes say")
     yield Label(
         label_id=vote,
-        prompt_id=vote,
+        prompt_id=prompt_id,
         left=left,
         right=right,
         outcome=outcome,
@@ -83,8 +96,12 @@ def _vote(row: Row) -> Iterator[Item]:
         kind=AnnotatorKind.HUMAN,
         turn=turn,
         tie_kind=tie_kind,
-        note="the voter saw the names" if unblinded else "",
+        note="; ".join(filter(None, (_session(row), "the voter saw the names" if unblinded else ""))),
+        left_sample=samples[0],
+        right_sample=samples[1],
     )
+    # At the end, so that a wrong row takes nothing from the rows after it.
+    prompts.add(prompt_id)
 
 
 def _outcome(row: Row) -> tuple[Outcome, TieKind | None]:
@@ -166,17 +183,16 @@ def _parsed(row: Row, field: str) -> Any:  # noqa: ANN401  # JSON
 
 
 def _tags(row: Row) -> tuple[str, ...]:
-    """Return the language, the session, and what a vote was tagged with."""
-    session = fields.first(row, "evaluation_session_id")
+    """Return the language, and what a vote was tagged with."""
     groups = (_parsed(row, "occupational_tags"), *_values(_parsed(row, "category_tag")), {"code": row.get("is_code")})
     flags = (name for group in groups if isinstance(group, dict) for name, value in group.items() if value is True)
-    return tuple(
-        dict.fromkeys(
-            tag
-            for tag in (fields.text(row, "language"), None if session is None else f"session:{session}", *flags)
-            if tag
-        )
-    )
+    return tuple(dict.fromkeys(tag for tag in (fields.text(row, "language"), *flags) if tag))
+
+
+def _session(row: Row) -> str:
+    """The session of a vote, which differs between the votes on a prompt; empty if it is not known."""
+    session = fields.first(row, "evaluation_session_id")
+    return "" if session is None else f"session {session}"
 
 
 def _values(value: object) -> list[object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,8 @@ _SESSION = ("evaluation_session_id",)
 """Battles of one session are on the same conversation, as in LMArena's table of 140,000 preferences."""
 _TEXT = ("prompt", "instruction", "question")
 _NUMBER = ("uid", "id")
+_CONVERSATION = "conversation_a"
+"""What the user says in it stands for the prompt where an id differs in each row, as in Chatbot Arena's votes."""
 _PROMPTS = (*own.PROMPT, *_SESSION, *_TEXT, *_NUMBER)
 """Columns that say which battles are on one prompt; the first that is there counts."""
 _LEFT, _RIGHT = (*own.LEFT, "model_a_name"), (*own.RIGHT, "model_b_name")
@@ -55,6 +58,7 @@ def read(path: Path) -> BattleTable:
     """
     readers: dict[tuple[str, ...], _Reader] = {}
     battles: list[Battle] = []
+    said: list[str] = []
     for place, _, row in rows_of(path):
         if isinstance(row, InvalidInput):
             raise row
@@ -62,6 +66,7 @@ def read(path: Path) -> BattleTable:
         reader = readers.get(columns) or readers.setdefault(columns, _Reader(path, place, row))
         try:
             battles.append(reader.battle(row))
+            said.append(_user_texts(row.get(_CONVERSATION)))
         except KeyError as missing:
             raise _wrong(path, place, f"has no {missing.args[0]}. It has the fields {', '.join(row)}") from None
         except (TypeError, ValueError, ArithmeticError) as error:
@@ -72,6 +77,10 @@ def read(path: Path) -> BattleTable:
     for reader in readers.values():
         taken = reader.taken | taken
     used = {name for reader in readers.values() for name in reader.used}
+    if all(said) and ("prompt" not in taken or _all_differ(battles)) and _SESSION[0] not in taken.values():
+        used = {*used, _CONVERSATION} - {taken.get("prompt", "")}
+        taken["prompt"] = f"what the user says in {_CONVERSATION}"
+        battles = [replace(battle, prompt_id=text) for battle, text in zip(battles, said, strict=True)]
     if numbers := _numbers_rows(taken, battles):
         used.discard(taken.pop("prompt"))
         battles = [replace(battle, prompt_id="") for battle in battles]
@@ -84,6 +93,23 @@ def read(path: Path) -> BattleTable:
             *alike({name for battle in battles for name in (battle.left, battle.right)}),
         ),
     )
+
+
+def _user_texts(conversation: object) -> str:
+    """The hash of what a user says in a conversation, which may be written as JSON; empty if it is none."""
+    if isinstance(conversation, str):
+        try:
+            conversation = json.loads(conversation)
+        except (ValueError, RecursionError):
+            return ""
+    if not isinstance(conversation, list):
+        return ""
+    texts = [each.get("content") for each in conversation if isinstance(each, dict) and each.get("role") == "user"]
+    return _hashed(texts) if texts else ""
+
+
+def _hashed(value: object) -> str:
+    return hashlib.sha256(repr(value).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def _wrong(path: Path, place: str, why: str) -> InvalidInput:
@@ -131,7 +157,7 @@ class _Reader:
         if value is None or (isinstance(value, (str, int, float)) and len(str(value)) <= _LONGEST_NAME):
             return None if value is None else fields.identifier(row, column or "")
         # A text is as good a key as a name, but longer.
-        return hashlib.sha256(repr(value).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        return _hashed(value)
 
 
 def _sentence(path: Path, taken: Mapping[str, str], unused: Sequence[str]) -> str:
@@ -165,7 +191,12 @@ def _numbers_rows(taken: Mapping[str, str], battles: Sequence[Battle]) -> bool:
     """Whether the column that was taken for the prompt is an id that differs in each row, and so says nothing."""
     column = own.canonical({taken.get("prompt", ""): None})
     is_id = not set(_NUMBER).isdisjoint(column)
-    return is_id and 1 < len(battles) == len({battle.prompt_id for battle in battles})
+    return is_id and _all_differ(battles)
+
+
+def _all_differ(battles: Sequence[Battle]) -> bool:
+    """Whether each of several battles is on a prompt of its own."""
+    return 1 < len(battles) == len({battle.prompt_id for battle in battles})
 
 
 def _warnings(path: Path, taken: Mapping[str, str], battles: Sequence[Battle], *, numbers: bool) -> Iterator[str]:

@@ -59,6 +59,8 @@ class BattleDesign:
     """The votes behind the battles, if the ratings are anchored."""
     labels: AnchorLabels | None = None
     """What the ratings are anchored to."""
+    vote_of: Ints | None = None
+    """The vote of each battle, int32[n], if some vote makes two battles."""
 
     def among(self, contestants: Sequence[int]) -> BattleDesign:
         """The battles whose two sides are both among *contestants* (codes)."""
@@ -70,6 +72,7 @@ class BattleDesign:
             prompts=self.prompts[kept],
             style=style,
             annotators=None if self.annotators is None else self.annotators[kept],
+            vote_of=None if self.vote_of is None else self.vote_of[kept],
         )
 
 
@@ -126,6 +129,7 @@ def battle_design(votes: SourceVotes, options: RankOptions, style: Style | None 
         strata=strata,
         annotators=_annotators(votes, options)[vote] if options.inference == TWO_WAY else None,
         rare=rare,
+        vote_of=vote if vote.size > len(rows) else None,
     )
 
 

@@ -42,6 +42,10 @@ class RatingRow:
     """The mean win rate of the prompts, each counting once."""
     interval_method: str = ""
     """How the interval was computed, or "none: " and the reason."""
+    standard_error: float | None = None
+    """Of win rates: the standard error over what the interval is over, not limited to what shares can vary."""
+    counts: tuple[int, int, int] | None = None
+    """Of win rates: the wins, losses and ties against the reference contestant."""
 
 
 @dataclass(frozen=True, slots=True)

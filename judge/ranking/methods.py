@@ -14,7 +14,7 @@ from judge.ranking.battles import BattleDesign
 from judge.ranking.goodness_of_fit import fit_report
 from judge.ranking.leaderboard import Anchoring, EffectRow, Leaderboard
 from judge.ranking.limits import limits, uneven_prompts
-from judge.ranking.options import INTERVALS, TIES, RankOptions
+from judge.ranking.options import INTERVALS, OVER_PROMPTS, TIES, RankOptions
 from judge.ranking.rows import (
     NONE,
     expected_win_rates,
@@ -194,7 +194,7 @@ def _win_rate(design: BattleDesign, options: RankOptions) -> Leaderboard:
     battles = design.battles
     if options.reference not in battles.contestants:
         return sorted_leaderboard(options, f"none: {options.reference} has no battle here", ())
-    against = win_rates(battles, battles.contestants.index(options.reference), options.level)
+    against = win_rates(battles, battles.contestants.index(options.reference), options.level, design.vote_of)
     rates = against.rates
     known = [i for i, rate in enumerate(rates) if rate.value is not None]
     values = [round(rate.value or 0.0, 6) for rate in rates]
@@ -204,18 +204,32 @@ def _win_rate(design: BattleDesign, options: RankOptions) -> Leaderboard:
     methods = list(dict.fromkeys(rates[i].method for i in known))
     used = [method for method in methods if not method.startswith(NONE)]
     method = ", ".join(used or methods) or "none: no battle against the reference"
+    prompts = _prompts_met(design, battles.contestants.index(options.reference))
     counted = [
         replace(
             rows[i],
             rank=places[i],
             n=rates[i].n,
-            prompts=rates[i].clusters,
-            by_prompt=against.by_prompt[i],
+            prompts=prompts[i],
+            # Otherwise, the clusters are votes or annotators.
+            by_prompt=against.by_prompt[i] if options.inference == OVER_PROMPTS else None,
             interval_method=rates[i].method,
+            standard_error=against.standard_errors[i],
+            counts=against.counts[i],
         )
         for i in known
     ]
     return _with_win_rate_standings(sorted_leaderboard(options, method, counted), against)
+
+
+def _prompts_met(design: BattleDesign, reference: int) -> list[int]:
+    """On how many prompts each contestant has a battle against the *reference* (a code)."""
+    sides = np.concatenate((design.battles.left, design.battles.right))
+    others = np.concatenate((design.battles.right, design.battles.left))
+    met = others == reference
+    pairs = np.unique(np.stack((sides[met], np.tile(design.prompts, 2)[met])), axis=1)
+    counts: list[int] = np.bincount(pairs[0], minlength=len(design.battles.contestants)).tolist()
+    return counts
 
 
 def _with_win_rate_standings(leaderboard: Leaderboard, against: WinRates) -> Leaderboard:

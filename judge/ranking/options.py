@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 from judge.domain.defaults import RANKING, RATING_SCALES
 from judge.domain.errors import InvalidInput
-from judge.domain.outcome import Reconcile
+from judge.domain.outcome import PER_ORDER, Reconcile
 from judge.domain.source import Source, SourceKind
 from judge.stats.bootstrap import SE_T, STUDENTISED
 from judge.stats.bradley_terry import POINTS
@@ -198,7 +198,7 @@ class RankOptions:
         other = {
             "method": self.method != "bradley-terry",
             "inference": self.inference != "new-prompts",
-            "reconcile": self.reconcile is Reconcile.EACH,
+            "reconcile": self.reconcile in PER_ORDER,
             f"{self.intervals} intervals": self.intervals != "sandwich",
             "ridge": self.ridge > 0,
             "style": self.style,

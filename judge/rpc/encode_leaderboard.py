@@ -36,6 +36,10 @@ def encode_leaderboard(leaderboard: Leaderboard) -> leaderboard_pb2.Leaderboard:
                 by_prompt=row.by_prompt.value if row.by_prompt else None,
                 by_prompt_interval=interval(row.by_prompt.low, row.by_prompt.high) if row.by_prompt else None,
                 interval_method=row.interval_method or leaderboard.interval_method,
+                standard_error=row.standard_error,
+                wins=row.counts[0] if row.counts else None,
+                losses=row.counts[1] if row.counts else None,
+                ties=row.counts[2] if row.counts else None,
             )
             for row in leaderboard.ratings
         ],

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from judge.columns.arrays import Codes, Flags, Floats
-from judge.domain.outcome import ItemState, Order, Preference, Reconcile, VerdictStatus
+from judge.domain.outcome import PER_ORDER, ItemState, Order, Preference, Reconcile, VerdictStatus
 from judge.ports.verdict_columns import STATUSES, VerdictColumns
 from judge.stats.battles import TIE
 from judge.votes.comparisons import ComparisonIndex
@@ -123,8 +123,8 @@ def _weights(strength: Floats, decisive: float) -> Floats:
 
 def reconcile_orders(by_order: ByOrder, reconcile: Reconcile, judge: str) -> VoteTable:
     """One vote per comparison from its two orders, or one per order if each counts on its own."""
-    if reconcile is Reconcile.EACH:
-        return _vote_per_order(by_order, judge)
+    if reconcile in PER_ORDER:
+        return _vote_per_order(by_order, judge, in_both=reconcile is Reconcile.BOTH)
     means, shown = by_order.means, by_order.shown
     known = ~np.isnan(means)
     usable = (known == shown).all(axis=1)
@@ -144,8 +144,11 @@ def reconcile_orders(by_order: ByOrder, reconcile: Reconcile, judge: str) -> Vot
     return votes.among(same) if reconcile is Reconcile.DROP else votes
 
 
-def _vote_per_order(by_order: ByOrder, judge: str) -> VoteTable:
-    means = by_order.means.ravel()
+def _vote_per_order(by_order: ByOrder, judge: str, *, in_both: bool) -> VoteTable:
+    means = by_order.means
+    if in_both:
+        means = np.where(np.isnan(means).any(axis=1, keepdims=True), np.nan, means)
+    means = means.ravel()
     cell = np.flatnonzero(~np.isnan(means))
     outcome = outcome_codes(means[cell])
     votes = _votes(by_order.keys, cell // ORDERS, outcome, judge)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from judge.domain.dataset import Label
 from judge.domain.errors import InvalidInput, NotFound
-from judge.domain.outcome import AnnotatorKind, Reconcile
+from judge.domain.outcome import PER_ORDER, AnnotatorKind, Reconcile
 from judge.domain.run import PairPolicy, Run
 from judge.domain.source import Merge, Source, SourceKind
 from judge.domain.verdict import Verdict
@@ -64,10 +64,10 @@ async def _load_votes(store: Store, tenant: str, dataset: str, source: Source, t
         return await asyncio.to_thread(votes_from_labels)
     attributes = PromptAttributes(categories, tags)
     if source.kind is SourceKind.JURY:
-        if taking.reconcile is Reconcile.EACH:
+        if taking.reconcile in PER_ORDER:
             raise InvalidInput(
                 "options.reconcile",
-                "a jury has one vote per comparison: choose a reconcile other than each",
+                "a jury has one vote per comparison: choose a reconcile other than each and both",
             )
         if source.merge is Merge.MEAN and taking.reconcile is Reconcile.TIE:
             # The mean of soft votes keeps how far a member's two orders differ.

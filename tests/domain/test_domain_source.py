@@ -44,7 +44,7 @@ def test_domain_annotators_are_mail_addresses() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("judge:a@plurality", "can have @tie, @drop, @each, @soft, not @plurality"),
+        ("judge:a@plurality", "can have @tie, @drop, @each, @soft, @both, not @plurality"),
         ("labels:a@mean", "not @mean; if that is part of a name, put the name in quotes"),
         ("jury:a+b@soft", "can have @plurality, @plurality-drop, @majority, @mean, not @soft"),
         ("jury:a@tie+b", "cannot have @tie"),

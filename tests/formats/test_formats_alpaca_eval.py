@@ -163,6 +163,30 @@ def test_formats_alpaca_eval_a_models_folder_holds_its_annotations_in_folders(tm
     assert (left_out.name, left_out.loses) == ("some_judge/leaderboard.csv", False)
 
 
+def test_formats_alpaca_eval_an_output_that_differs_from_the_file_of_outputs_is_a_further_sample(
+    tmp_path: Path,
+) -> None:
+    """No text takes the place of another: the file's is sample 0, and the account counts the annotation."""
+    outputs = [{"instruction": "Why?", "output": text, "generator": "new"} for text in ("Never mind.",)]
+    for folder in (tmp_path, tmp_path / "some_judge"):
+        write(tmp_path / "model_outputs.json", *outputs)
+        (file,) = read(write(folder / "annotations.json", ROW | {"preference": 2})).files
+
+        (made,) = [label for _, label in file.labels()]
+        assert (made.left_sample, made.right_sample) == (0, 1)
+        assert [(output.contestant, output.sample) for output in file.rows(Output)] == [("base", 0), ("new", 1)]
+        further = "with another output than an earlier row, or than the file of outputs, as a further sample"
+        assert count(file).notes == {further: 1}
+
+
+def test_formats_alpaca_eval_an_output_of_the_file_of_outputs_is_the_same(tmp_path: Path) -> None:
+    write(tmp_path / "model_outputs.json", {"instruction": "Why?", "output": "Because.", "generator": "new"})
+    (file,) = read(write(tmp_path / "annotations.json", ROW | {"preference": 2})).files
+
+    assert [(output.contestant, output.sample) for output in file.rows(Output)] == [("base", 0), ("new", 0)]
+    assert not count(file).notes
+
+
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"the sample is not in {DATA}")
 def test_formats_alpaca_eval_win_rates_of_the_sample() -> None:
     """The win rate is the mean probability of the second output; the discrete one counts ties as half."""
@@ -172,7 +196,7 @@ def test_formats_alpaca_eval_win_rates_of_the_sample() -> None:
     made = [label for _, label in file.labels()]
 
     shares = {Outcome.LEFT: 0.0, Outcome.TIE: 0.5, Outcome.RIGHT: 1.0}
-    assert count(file).notes == {"without a preference, so without a label": expected["unreadable"]}
+    assert count(file).notes["without a preference, so without a label"] == expected["unreadable"]
     assert len(made) == expected["annotations"] - expected["unreadable"]
     win_rate = 100 * mean(1 - (label.probability or 0) for label in made)
     assert win_rate == pytest.approx(expected["win_rate_pct"], abs=0.005)

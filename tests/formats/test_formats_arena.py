@@ -14,7 +14,7 @@ import pytest
 from judge.domain.dataset import Label, Output, Prompt
 from judge.domain.outcome import AnnotatorKind, Outcome, TieKind
 from judge.formats.detect import read
-from judge.formats.importing import FileCounts, Import, count
+from judge.formats.importing import FileCounts, Import, count, text_id, text_sample
 
 DATA = Path(os.environ.get("JUDGE_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data") / "formats"
 MODELS = {"model_a": "m", "model_b": "n", "language": "German"}
@@ -49,12 +49,14 @@ def test_formats_arena_vote(tmp_path: Path) -> None:
     content = imported(tmp_path, VOTE)
 
     vote = label(content)
-    assert list(content.rows(Prompt)) == [Prompt(prompt_id="v", turns=("Why?", "And?"), tags=("German",))]
+    prompt_id, samples = text_id("Why?", "And?"), (text_sample("So.", "Yes."), text_sample("Hm.", "No."))
+    assert list(content.rows(Prompt)) == [Prompt(prompt_id=prompt_id, turns=("Why?", "And?"), tags=("German",))]
     assert list(content.rows(Output)) == [
-        Output(prompt_id="v", contestant="m", turns=("So.", "Yes.")),
-        Output(prompt_id="v", contestant="n", turns=("Hm.", "No.")),
+        Output(prompt_id=prompt_id, contestant="m", turns=("So.", "Yes."), sample=samples[0]),
+        Output(prompt_id=prompt_id, contestant="n", turns=("Hm.", "No."), sample=samples[1]),
     ]
-    assert (vote.label_id, vote.prompt_id, vote.turn, vote.outcome) == ("v", "v", 2, Outcome.RIGHT)
+    assert (vote.label_id, vote.prompt_id, vote.turn, vote.outcome) == ("v", prompt_id, 2, Outcome.RIGHT)
+    assert (vote.left_sample, vote.right_sample) == samples
     assert (vote.annotator, vote.kind, vote.note) == ("arena_user_7", AnnotatorKind.HUMAN, "")
 
 
@@ -91,7 +93,7 @@ def test_formats_arena_conversations_may_be_written_as_json(tmp_path: Path) -> N
 
 
 def test_formats_arena_messages_in_parts(tmp_path: Path) -> None:
-    """Text parts are joined. The session, the flags that are true, and code become tags; the vote has no voter."""
+    """Text parts are joined. The flags that are true become tags, the session a note; the vote has no voter."""
     parts = [{"type": "text", "text": text, "image": None, "mimeType": None} for text in ("one", "two")]
     messages = [{"role": "user", "content": parts, "num_tokens": 2}, {"role": "assistant", "content": parts[:1]}]
     tags = {"math_v0.1": {"math": True}, "if_v0.1": {"if": False, "score": 1}}
@@ -102,9 +104,27 @@ def test_formats_arena_messages_in_parts(tmp_path: Path) -> None:
     )
 
     (prompt,) = content.rows(Prompt)
-    assert (prompt.turns, prompt.tags) == (("one\n\ntwo",), ("German", "session:s", "math", "code"))
+    assert (prompt.turns, prompt.tags) == (("one\n\ntwo",), ("German", "math", "code"))
+    assert label(content).note == "session s"
     assert [output.turns for output in content.rows(Output)] == [("one",), ("one",)]
     assert label(content).annotator == "arena-user"
+
+
+def test_formats_arena_votes_on_one_text_are_on_one_prompt(tmp_path: Path) -> None:
+    """They are not independent. Each vote keeps its replies, also beside those of another file."""
+    other = VOTE | {"question_id": "w", "conversation_a": chat("Why?", "Since.", "And?", "Yes.")}
+
+    content = imported(tmp_path, VOTE, other)
+
+    assert counts(content).items == {"prompts": 1, "outputs": 4, "labels": 2}
+    assert counts(content).notes == {"on the same text as an earlier vote, so on its prompt, with its tags": 1}
+    first, second = (vote for _, vote in content.labels())
+    assert (first.prompt_id, first.right_sample) == (second.prompt_id, second.right_sample)
+    assert first.left_sample != second.left_sample
+    assert [label(imported(tmp_path, row)).left_sample for row in (VOTE, other)] == [
+        first.left_sample,
+        second.left_sample,
+    ]
 
 
 def test_formats_arena_occupations_are_tags(tmp_path: Path) -> None:
@@ -144,7 +164,7 @@ def test_formats_arena_a_wrong_row_is_named_and_the_others_go_in(
     (error,) = account.wrong
     assert "votes.json entry 2 has" in error.message
     assert problem in error.message
-    assert account.items == {"prompts": 2, "outputs": 4, "labels": 2}
+    assert account.items == {"prompts": 1, "outputs": 4, "labels": 2}
 
 
 def test_formats_arena_a_turn_without_a_reply_has_an_empty_one(tmp_path: Path) -> None:
@@ -169,6 +189,7 @@ def test_formats_arena_what_is_not_kept_is_counted(tmp_path: Path) -> None:
     content = imported(tmp_path, *rows)
 
     assert counts(content).notes == {
+        "on the same text as an earlier vote, so on its prompt, with its tags": 1,
         "without their system message, which is not kept": 1,
         "by voters who saw the names, as their notes say": 1,
         "left out: a contestant compared with itself": 1,
@@ -245,7 +266,7 @@ def test_formats_arena_comparia(tmp_path: Path, chosen: str | None, both_equal: 
     (prompt,) = content.rows(Prompt)
     vote = label(content)
     assert (vote.left, vote.right, vote.outcome, vote.annotator) == ("m", "n", outcome, "x")
-    assert (vote.label_id, prompt.prompt_id, prompt.category) == ("3", "3", "ideas")
+    assert (vote.label_id, vote.prompt_id, prompt.category) == ("3", prompt.prompt_id, "ideas")
 
 
 def test_formats_arena_comparia_a_winner_that_took_no_part_is_wrong(tmp_path: Path) -> None:
@@ -268,7 +289,7 @@ def test_formats_arena_samples(name: str) -> None:
     votes = [vote for _, vote in content.labels()]
 
     assert counts(content).items == {
-        "prompts": expected["rows"],
+        "prompts": len({vote.prompt_id for vote in votes}),
         "outputs": 2 * expected["rows"],
         "labels": expected["rows"],
     }
@@ -280,5 +301,5 @@ def test_formats_arena_samples(name: str) -> None:
     assert len({vote.annotator for vote in votes}) == expected.get("annotators", 12 if name == "100k" else 1)
     empty = sum("" in output.turns for output in content.rows(Output))
     assert empty == expected.get("null_responses", 0)
-    sessions = {tag for prompt in content.rows(Prompt) for tag in prompt.tags if tag.startswith("session:")}
+    sessions = {vote.note for vote in votes if vote.note.startswith("session ")}
     assert len(sessions) == expected.get("sessions", 0)

@@ -121,6 +121,35 @@ def test_formats_an_id_that_numbers_the_rows_is_no_prompt(tmp_path: Path) -> Non
     assert "a column id that differs in each row" in table.warnings[0]
 
 
+@pytest.mark.parametrize("as_text", [False, True])
+def test_formats_what_a_user_says_is_the_prompt_of_votes_with_ids_of_their_own(
+    tmp_path: Path, *, as_text: bool
+) -> None:
+    """Two votes of Chatbot Arena on the same words are not independent, whatever the models answer."""
+    chats = [
+        [{"role": "user", "content": text}, {"role": "assistant", "content": f"{number}"}]
+        for number, text in enumerate(("Hi", "Hi", "Why?"))
+    ]
+    rows = [
+        {
+            "question_id": f"v{number}",
+            "model_a": "m",
+            "model_b": "n",
+            "winner": "model_a",
+            "conversation_a": json.dumps(chat) if as_text else chat,
+        }
+        for number, chat in enumerate(chats)
+    ]
+    (path := tmp_path / "votes.json").write_text(json.dumps(rows), "utf-8")
+
+    table = read(path)
+
+    first, second, third = (battle.prompt_id for battle in table.battles)
+    assert first == second != third
+    assert "prompt: what the user says in conversation_a. Not used: question_id" in table.columns
+    assert not table.warnings
+
+
 def test_formats_a_prompt_text_is_a_prompt(tmp_path: Path) -> None:
     """A text longer than a name may be serves as well: equal texts are one prompt."""
     rows = [{"left": "m", "right": "n", "winner": "tie", "prompt": text * 50} for text in ("ab ", "ab ", "cd ")]

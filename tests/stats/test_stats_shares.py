@@ -1,5 +1,7 @@
 """Figures over prompts of unequal size: their variance, their degrees of freedom and their intervals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -232,6 +234,29 @@ def test_each_prompt_counts_once_in_the_mean_over_prompts() -> None:
         assert (share.value, by_prompt.value, by_prompt.n) == (0.5, 0.9, 10)
         assert by_prompt == mean(np.repeat([1.0, 0.0], [9, 1]), bounds=(0.0, 1.0))
     assert mean_by_cluster(2 * won, np.full(18, 2.0), cluster, bounds=(0.0, 1.0)).value == 0.9
+
+
+def test_fractional_scores_vary_as_scores_and_not_as_the_battles_they_are_split_into() -> None:
+    """The standard error is sd / sqrt(n); two battles of one vote are one row, whose interval is narrower."""
+    score = np.random.default_rng(1).random(400)
+    vote = np.repeat(np.arange(400, dtype=np.int32), 2)
+    weight = np.stack((score, 1 - score), axis=1).ravel()
+    battles = replace(
+        Battles.from_names(["a"] * 800, ["b"] * 800, ["left", "right"] * 400, cluster=vote), weight=weight
+    )
+
+    whole, split = win_rates(battles, 1, votes=vote), win_rates(battles, 1)
+
+    assert whole.rates[0].value == pytest.approx(score.mean())
+    assert whole.standard_errors[0] == pytest.approx(score.std(ddof=1) / 20)
+    assert whole.rates[0].n == 400
+    assert known(whole.rates[0].high) - known(whole.rates[0].low) < 0.8 * (
+        known(split.rates[0].high) - known(split.rates[0].low)
+    )
+    assert whole.counts == (
+        ((score > 0.5).sum(), (score < 0.5).sum(), 0),
+        (0, 0, 0),
+    )
 
 
 def test_the_jackknife_of_a_share_is_the_share() -> None:

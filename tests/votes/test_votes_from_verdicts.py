@@ -115,7 +115,9 @@ def votes_by_hand(verdicts: list[Verdict], reconcile: Reconcile) -> list[Vote]:
 
 def reconcile_means(key: ComparisonKey, means: dict[Order, float | None], reconcile: Reconcile) -> list[Vote]:
     known = {order: mean for order, mean in means.items() if mean is not None}
-    if reconcile is Reconcile.EACH:
+    if reconcile is Reconcile.BOTH and len(known) < len(Order):
+        return []
+    if reconcile in (Reconcile.EACH, Reconcile.BOTH):
         return [Vote(key, outcome_of(m), "j", left_first=order is Order.LEFT_FIRST) for order, m in known.items()]
     if len(known) < len(means):
         return []

@@ -693,6 +693,10 @@ class Rating(_message.Message):
     BY_PROMPT_FIELD_NUMBER: _builtins.int
     BY_PROMPT_INTERVAL_FIELD_NUMBER: _builtins.int
     INTERVAL_METHOD_FIELD_NUMBER: _builtins.int
+    STANDARD_ERROR_FIELD_NUMBER: _builtins.int
+    WINS_FIELD_NUMBER: _builtins.int
+    LOSSES_FIELD_NUMBER: _builtins.int
+    TIES_FIELD_NUMBER: _builtins.int
     contestant: _builtins.str
     """The contestant."""
     rating: _builtins.float
@@ -721,6 +725,16 @@ class Rating(_message.Message):
     """How the interval was computed, or "none: " and why this contestant has none. A contestant with fewer than 5 prompts
     of its own has a rating only.
     """
+    standard_error: _builtins.float
+    """Of win rates: the standard error, over what the intervals generalize to. With one vote on each prompt, it is the
+    standard deviation of the scores divided by the root of their number, as AlpacaEval publishes it.
+    """
+    wins: _builtins.int
+    """Of win rates: the votes with a score above 0.5 against the reference contestant, without their weights."""
+    losses: _builtins.int
+    """Of win rates: the votes with a score below 0.5."""
+    ties: _builtins.int
+    """Of win rates: the votes with a score of exactly 0.5."""
     @_builtins.property
     def interval(self) -> _outcome_pb2.Interval:
         """Its interval."""
@@ -749,27 +763,47 @@ class Rating(_message.Message):
         by_prompt: _builtins.float | None = ...,
         by_prompt_interval: _outcome_pb2.Interval | None = ...,
         interval_method: _builtins.str = ...,
+        standard_error: _builtins.float | None = ...,
+        wins: _builtins.int | None = ...,
+        losses: _builtins.int | None = ...,
+        ties: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_by_prompt", b"_by_prompt", "_expected_score", b"_expected_score", "_order_sd", b"_order_sd", "_probability_best", b"_probability_best", "by_prompt", b"by_prompt", "by_prompt_interval", b"by_prompt_interval", "expected_score", b"expected_score", "interval", b"interval", "order_sd", b"order_sd", "probability_best", b"probability_best", "rank_interval", b"rank_interval"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_by_prompt", b"_by_prompt", "_expected_score", b"_expected_score", "_losses", b"_losses", "_order_sd", b"_order_sd", "_probability_best", b"_probability_best", "_standard_error", b"_standard_error", "_ties", b"_ties", "_wins", b"_wins", "by_prompt", b"by_prompt", "by_prompt_interval", b"by_prompt_interval", "expected_score", b"expected_score", "interval", b"interval", "losses", b"losses", "order_sd", b"order_sd", "probability_best", b"probability_best", "rank_interval", b"rank_interval", "standard_error", b"standard_error", "ties", b"ties", "wins", b"wins"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_by_prompt", b"_by_prompt", "_expected_score", b"_expected_score", "_order_sd", b"_order_sd", "_probability_best", b"_probability_best", "by_prompt", b"by_prompt", "by_prompt_interval", b"by_prompt_interval", "contestant", b"contestant", "expected_score", b"expected_score", "interval", b"interval", "interval_method", b"interval_method", "n", b"n", "order_sd", b"order_sd", "probability_best", b"probability_best", "prompts", b"prompts", "rank", b"rank", "rank_interval", b"rank_interval", "rating", b"rating"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_by_prompt", b"_by_prompt", "_expected_score", b"_expected_score", "_losses", b"_losses", "_order_sd", b"_order_sd", "_probability_best", b"_probability_best", "_standard_error", b"_standard_error", "_ties", b"_ties", "_wins", b"_wins", "by_prompt", b"by_prompt", "by_prompt_interval", b"by_prompt_interval", "contestant", b"contestant", "expected_score", b"expected_score", "interval", b"interval", "interval_method", b"interval_method", "losses", b"losses", "n", b"n", "order_sd", b"order_sd", "probability_best", b"probability_best", "prompts", b"prompts", "rank", b"rank", "rank_interval", b"rank_interval", "rating", b"rating", "standard_error", b"standard_error", "ties", b"ties", "wins", b"wins"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__by_prompt: _TypeAlias = _typing.Literal["by_prompt"]  # noqa: Y015
     _WhichOneofArgType__by_prompt: _TypeAlias = _typing.Literal["_by_prompt", b"_by_prompt"]  # noqa: Y015
     _WhichOneofReturnType__expected_score: _TypeAlias = _typing.Literal["expected_score"]  # noqa: Y015
     _WhichOneofArgType__expected_score: _TypeAlias = _typing.Literal["_expected_score", b"_expected_score"]  # noqa: Y015
+    _WhichOneofReturnType__losses: _TypeAlias = _typing.Literal["losses"]  # noqa: Y015
+    _WhichOneofArgType__losses: _TypeAlias = _typing.Literal["_losses", b"_losses"]  # noqa: Y015
     _WhichOneofReturnType__order_sd: _TypeAlias = _typing.Literal["order_sd"]  # noqa: Y015
     _WhichOneofArgType__order_sd: _TypeAlias = _typing.Literal["_order_sd", b"_order_sd"]  # noqa: Y015
     _WhichOneofReturnType__probability_best: _TypeAlias = _typing.Literal["probability_best"]  # noqa: Y015
     _WhichOneofArgType__probability_best: _TypeAlias = _typing.Literal["_probability_best", b"_probability_best"]  # noqa: Y015
+    _WhichOneofReturnType__standard_error: _TypeAlias = _typing.Literal["standard_error"]  # noqa: Y015
+    _WhichOneofArgType__standard_error: _TypeAlias = _typing.Literal["_standard_error", b"_standard_error"]  # noqa: Y015
+    _WhichOneofReturnType__ties: _TypeAlias = _typing.Literal["ties"]  # noqa: Y015
+    _WhichOneofArgType__ties: _TypeAlias = _typing.Literal["_ties", b"_ties"]  # noqa: Y015
+    _WhichOneofReturnType__wins: _TypeAlias = _typing.Literal["wins"]  # noqa: Y015
+    _WhichOneofArgType__wins: _TypeAlias = _typing.Literal["_wins", b"_wins"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__by_prompt) -> _WhichOneofReturnType__by_prompt | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_score) -> _WhichOneofReturnType__expected_score | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__losses) -> _WhichOneofReturnType__losses | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__order_sd) -> _WhichOneofReturnType__order_sd | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__probability_best) -> _WhichOneofReturnType__probability_best | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__standard_error) -> _WhichOneofReturnType__standard_error | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ties) -> _WhichOneofReturnType__ties | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__wins) -> _WhichOneofReturnType__wins | None: ...
 
 Global___Rating: _TypeAlias = Rating  # noqa: Y015
 

@@ -259,6 +259,8 @@ class _ReconcileEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reconcile.V
     """Each order counts as a vote of its own."""
     RECONCILE_SOFT: _Reconcile.ValueType  # 4
     """The mean left score of the orders is a fractional win."""
+    RECONCILE_BOTH: _Reconcile.ValueType  # 5
+    """Each order counts as a vote of its own, on comparisons with an outcome in both orders."""
 
 class Reconcile(_Reconcile, metaclass=_ReconcileEnumTypeWrapper):
     """How the verdicts in two orders become one outcome. Each report chooses; nothing is stored."""
@@ -273,6 +275,8 @@ RECONCILE_EACH: Reconcile.ValueType  # 3
 """Each order counts as a vote of its own."""
 RECONCILE_SOFT: Reconcile.ValueType  # 4
 """The mean left score of the orders is a fractional win."""
+RECONCILE_BOTH: Reconcile.ValueType  # 5
+"""Each order counts as a vote of its own, on comparisons with an outcome in both orders."""
 Global___Reconcile: _TypeAlias = Reconcile  # noqa: Y015
 
 class _IntervalMethod:

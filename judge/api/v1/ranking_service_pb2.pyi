@@ -250,7 +250,7 @@ class GetLeaderboardRequest(_message.Message):
     """`datasets/NAME`; may be empty for a source `run:...`."""
     source: _builtins.str
     """The source to rank, one of
-    - judge:NAME or run:RUN/JUDGE, with @tie, @drop, @each, or @soft to override options.reconcile;
+    - judge:NAME or run:RUN/JUDGE, with @tie, @drop, @each, @both, or @soft to override options.reconcile;
     - people or labels:PATTERN, with @plurality (equal counts are a tie), @plurality-drop, @plurality-split, or @majority;
     - jury:A+B*2+C>=2, judges with weights and how many of them must have an outcome, with @plurality-drop, @majority, or
       @mean.

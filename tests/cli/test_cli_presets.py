@@ -1,0 +1,136 @@
+"""Presets: what they set, what an option beside them changes, and the tables of the projects."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from judge.api.v1.leaderboard_pb2 import RATING_SCALE_SHARE, Leaderboard, Rating
+from judge.api.v1.outcome_pb2 import Interval
+from judge.cli import main
+from judge.cli.group import cli
+from judge.cli.published_tables import print_published
+
+main._commands()
+
+PREFERENCES = (1, 2, 1.5, 1.9, 1.2, 1.25)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with six annotations of AlpacaEval, imported as the dataset `d`."""
+    rows = [
+        {
+            "instruction": f"Say {number}.",
+            "output_1": "a",
+            "generator_1": "base",
+            "output_2": "b",
+            "generator_2": "new",
+            "annotator": "weighted",
+            "preference": preference,
+        }
+        for number, preference in enumerate(PREFERENCES)
+    ]
+    (tmp_path / "annotations.json").write_text(json.dumps(rows), "utf-8")
+    (tmp_path / "judge.toml").write_text("", "utf-8")
+    judge(tmp_path, "import", tmp_path / "annotations.json", "--dataset", "d")
+    return tmp_path
+
+
+def judge(home: Path, *arguments: str | Path) -> Result:
+    argv = ["--config", str(home / "judge.toml"), *map(str, arguments)]
+    return CliRunner().invoke(cli, argv, standalone_mode=False, env={"JUDGE_HOME": str(home)})
+
+
+def rating(home: Path, *options: str) -> dict[str, Any]:
+    report = json.loads(judge(home, "rank", "labels:weighted", "--dataset", "d", *options, "--json").stdout)
+    (row,) = report["ratings"]
+    return {str(name): value for name, value in row.items()}
+
+
+def test_a_preset_is_its_options(folder: Path) -> None:
+    """The leaderboard is that of the options that stderr names."""
+    preset = judge(folder, "rank", "labels:weighted", "--dataset", "d", "--as", "alpaca-eval", "--reference", "base")
+    options = ("--method", "win-rate", "--reference", "base", "--reconcile", "soft", "--inference", "unclustered")
+
+    assert "It sets --method win-rate, --reconcile soft, --inference unclustered.\n" in preset.stderr
+    assert "Given instead of --reference gpt4_1106_preview: --reference base.\n" in preset.stderr
+    assert rating(folder, "--as", "alpaca-eval", "--reference", "base") == rating(folder, *options)
+
+
+def test_an_option_beside_a_preset_wins_and_is_named(folder: Path) -> None:
+    """Enums are named by their words."""
+    given = ("--as", "alpaca-eval", "--reference", "base", "--reconcile", "tie")
+
+    result = judge(folder, "rank", "labels:weighted", "--dataset", "d", *given)
+
+    named = "Given instead of --reference gpt4_1106_preview, --reconcile soft: --reference base, --reconcile tie.\n"
+    assert named in result.stderr
+    assert rating(folder, *given)["rating"] == pytest.approx(2.5 / 6, abs=1e-6)
+
+
+def test_the_published_baseline_without_a_battle_asks_for_another(folder: Path) -> None:
+    result = judge(folder, "rank", "labels:weighted", "--dataset", "d", "--as", "alpaca-eval")
+
+    assert "gpt4_1106_preview is the baseline of the published figures: name yours with --reference NAME" in str(
+        result.exception
+    )
+
+
+def test_alpaca_evals_figures_are_those_of_its_formulas(folder: Path) -> None:
+    """The mean of preference - 1, its standard error, and the discrete win rate with ties as half."""
+    result = judge(folder, "rank", "labels:weighted", "--dataset", "d", "--as", "alpaca-eval", "--reference", "base")
+
+    shares = [preference - 1 for preference in PREFERENCES]
+    error = 100 * stdev(shares) / len(shares) ** 0.5
+    cells = result.stdout.splitlines()[3].split()
+    assert cells == ["new", f"{100 * mean(shares):.2f}", f"{error:.2f}", "41.67", "6"]
+
+
+def test_a_file_of_battles_takes_no_rule_for_orders(tmp_path: Path) -> None:
+    """Its rows are votes already, so those options are not set, and said not to be."""
+    (tmp_path / "battles.csv").write_text("left,right,outcome\n" + "m,base,left\nm,base,right\nm,base,left\n" * 4)
+    (tmp_path / "judge.toml").write_text("", "utf-8")
+
+    result = judge(tmp_path, "rank", tmp_path / "battles.csv", "--as", "arena-hard", "--reference", "base")
+
+    assert "Not used for a file of battles, whose rows are votes already: --reconcile each, --decisive-weight 3.\n" in (
+        result.stderr
+    )
+    assert "66.67" in result.stdout
+
+
+def test_an_option_that_a_preset_cannot_have_is_refused(folder: Path) -> None:
+    result = judge(
+        folder,
+        "rank",
+        "labels:weighted",
+        "--dataset",
+        "d",
+        "--as",
+        "alpaca-eval",
+        "--reference",
+        "base",
+        "--style",
+    )
+
+    assert "method win-rate has no style" in str(result.exception)
+
+
+def test_a_score_of_zero_has_no_elo(capsys: pytest.CaptureFixture[str]) -> None:
+    """Arena-Hard's interval is printed as the distances to the score."""
+    ratings = [
+        Rating(contestant="weak", rating=0.0, n=10),
+        Rating(contestant="able", rating=0.75, n=10, interval=Interval(low=0.5, high=0.875)),
+    ]
+
+    print_published(Leaderboard(ratings=ratings, scale=RATING_SCALE_SHARE, level=0.95), "arena-hard")
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].split() == ["weak", "0.00", "-", "-", "10"]
+    assert lines[3].split() == ["able", "75.00", "(-25.00,", "+12.50)", "1190.8", "10"]
