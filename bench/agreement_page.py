@@ -29,9 +29,10 @@ def commands_of(page: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def differences(data: Path) -> Iterator[str]:
-    """Yield documented lines that a command does not print, in order. *data* contains the folder mt-bench."""
+    """Yield documented lines that a command does not print, in order. *data* has mt-bench and formats/judgebench."""
     with tempfile.TemporaryDirectory(prefix="agreement-page-") as folder:
-        (Path(folder) / "mt-bench").symlink_to((data / "mt-bench").resolve())
+        for name, original in {"mt-bench": "mt-bench", "JudgeBench": "formats/judgebench"}.items():
+            (Path(folder) / name).symlink_to((data / original).resolve())
         environment = {**os.environ, "JUDGE_HOME": folder}
         for command, lines in commands_of(PAGE.read_text("utf-8")):
             words = [sys.executable, "-m", "judge.cli", *shlex.split(command)]

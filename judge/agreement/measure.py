@@ -11,6 +11,7 @@ import numpy as np
 from judge.agreement.cuts import Cut, agreement_by_ties, list_cuts
 from judge.agreement.diagnostics import diagnose
 from judge.agreement.drift import measure_drift
+from judge.agreement.gold import NO_GOLD, GoldAccuracy, measure_gold
 from judge.agreement.options import AgreeOptions
 from judge.agreement.report import Diagnostics, Figure, Report
 from judge.columns.names import encode_names
@@ -39,7 +40,8 @@ def measure(
     every = ours if target is None else _targets_votes(table, other_people=other_people)
     theirs = _counted(every, unit, options)
     figures = []
-    for cut in list_cuts(table, theirs, options):
+    cuts = list_cuts(table, theirs, options)
+    for cut in cuts:
         pairs = _cut_pairs(cut, table, theirs, options, among_themselves=target is None, other_people=other_people)
         figures += [
             Figure(part=cut.part, ties=ties, unit=unit, figure=figure, annotator=cut.annotator)
@@ -76,8 +78,19 @@ def measure(
             _intra_annotator(table, 0, source, options.level),
             None if target is None else _intra_annotator(table, 1, target, options.level),
         ),
+        gold=_gold(source, target, cuts, options),
         diagnostics=diagnostics,
     )
+
+
+def _gold(source: SourceVotes, target: SourceVotes | None, cuts: Sequence[Cut], options: AgreeOptions) -> GoldAccuracy:
+    """The accuracy of *source* in the parts of the data that the *cuts* name, if *target* is gold labels."""
+    parts = [cut.part for cut in cuts if not cut.annotator]
+    if target is not None:
+        return measure_gold(source, target, parts, options)
+    if options.gold:
+        raise InvalidInput("options.gold", "accuracy is measured against a target: name one")
+    return NO_GOLD
 
 
 def _share_people(source: SourceVotes | None, target: SourceVotes | None, options: AgreeOptions) -> bool:

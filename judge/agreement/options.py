@@ -46,6 +46,8 @@ class AgreeOptions:
     least_items: int = AGREEMENT.least_items
     unreadable_as_tie: bool = False
     bias: bool = False
+    gold: bool = False
+    """Whether the target counts as gold labels, whatever made them. Labels of kind gold always do."""
     family: tuple[str, ...] = ()
     wanted: float = AGREEMENT.difference_to_detect
     """The difference in agreement that should be detected, as a share."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from judge.agreement.bias import Bias
 from judge.agreement.cuts import Cut
+from judge.agreement.gold import NO_GOLD, GoldAccuracy
 from judge.agreement.options import AgreeOptions
 from judge.stats.agreement import AgreementFigure
 from judge.stats.alternative import Alternative
@@ -68,4 +69,6 @@ class Report:
     repeats: Estimate | None = None
     intra_annotator: tuple[Estimate | None, Estimate | None] = (None, None)
     """For the source and the target, if they are labels: how often an annotator who votes again says the same."""
+    gold: GoldAccuracy = NO_GOLD
+    """The accuracy of the source, if the target is gold labels."""
     diagnostics: Diagnostics = Diagnostics()

@@ -84,6 +84,11 @@ _OPTIONS = (
     ),
     _option("--cascade-delta", help="The probability that --cascade-target is missed."),
     _option("--drift-margin", help="The largest change beyond noise that counts as no more than noise."),
+    click.option(
+        "--gold",
+        is_flag=True,
+        help="Take TARGET, which has one outcome per comparison, as the truth, as labels of kind gold always are.",
+    ),
     click.option("--unreadable-as-tie", is_flag=True, help="Count verdicts without an outcome as ties."),
 )
 

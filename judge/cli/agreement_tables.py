@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from judge.cli import agreement_diagnostics as diagnostics
+from judge.cli import gold_accuracy
 from judge.cli.formatting import NOTABLE, NOTHING, TIES, TREATMENTS, part, share, with_interval
 from judge.cli.tables import console, table
 from judge.domain.levels import level_text
@@ -58,6 +59,7 @@ def agreement(report: AgreementReport, title: str, wanted: float) -> None:
 
     *wanted* is the difference that the report says how to detect.
     """
+    gold_accuracy.accuracy(report)
     # The whole comes first: a figure for each treatment of ties.
     first = report.figures[0]
     whole = [figure for figure in report.figures if (figure.slice, figure.annotator) == (first.slice, first.annotator)]

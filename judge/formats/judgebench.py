@@ -24,7 +24,7 @@ _GROUPS = {
     "livebench-math": "math",
     "livecodebench": "coding",
 }
-"""The benchmark's groups of sources, by the beginning of the source's name."""
+"""The groups that accuracies are published for, by the beginning of the source's name. They are the categories."""
 _PREFERENCES = {"A>B": Preference.FIRST, "B>A": Preference.SECOND, "A=B": Preference.TIE, "B=A": Preference.TIE}
 _JUDGE = re.compile(r"judge_model=(.+?)\.jsonl?\b")
 _LEFT, _RIGHT = "response_A", "response_B"
@@ -53,8 +53,9 @@ def _parser(path: Path) -> Parser:
 def _prompt(prompt_id: str, row: Row) -> Prompt:
     source, model = fields.text(row, "source") or "", fields.text(row, "response_model")
     group = next((group for begin, group in _GROUPS.items() if source.startswith(begin)), None)
-    tags = tuple(tag for tag in (group, model) if tag)
-    return Prompt(prompt_id=prompt_id, turns=(fields.needed_text(row, "question"),), category=source, tags=tags)
+    tags = tuple(tag for tag in (source, model) if tag)
+    question = fields.needed_text(row, "question")
+    return Prompt(prompt_id=prompt_id, turns=(question,), category=group or source, tags=tags)
 
 
 def _gold(prompt_id: str, row: Row) -> Label:

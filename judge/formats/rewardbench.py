@@ -1,7 +1,9 @@
 """RewardBench 2: prompts with completions that are right and completions that are wrong.
 
-Each right completion beats each wrong one. The rows name models, but not which of them wrote which completion, so the
-sides are `chosen` and `rejected`, with a sample for each completion.
+Each right completion beats each wrong one, and nothing is known about two right ones, as in the subset Ties.
+The sides are `chosen` and `rejected`, with a sample for each completion. They are not the `models` of the row: it does
+not say which of them wrote which completion, right and wrong ones may be by the same model, and prompts were chosen for
+having them, so that nothing could be ranked by these labels.
 """
 
 from __future__ import annotations

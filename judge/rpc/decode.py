@@ -313,6 +313,7 @@ def agree_options(message: agreement_service_pb2.AgreementOptions) -> AgreeOptio
             bias=message.bias,
             family=tuple(message.family),
             wanted=message.difference_to_detect,
+            gold=message.gold,
             cascade_target=message.cascade_target,
             cascade_delta=message.cascade_delta,
             weighting=_name(message, "weighting"),

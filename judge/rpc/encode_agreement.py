@@ -20,8 +20,10 @@ from judge.stats.cascade import Cascade
 from judge.stats.ceiling import Ceiling, PairedEstimate
 from judge.stats.cluster_intervals import Estimate
 from judge.stats.drift import Drift
+from judge.stats.gold_accuracy import GoldFigure
 from judge.stats.rank_agreement import RankAgreement
 from judge.stats.second_source import SecondSourceComparison
+from judge.votes.votes import Part
 
 
 def encode_agreement(report: Report) -> agreement_service_pb2.AgreementReport:
@@ -58,7 +60,7 @@ def encode_agreement(report: Report) -> agreement_service_pb2.AgreementReport:
         bias=_bias(report.diagnostics.bias) if report.diagnostics.bias else None,
         cascade=_cascade(report.diagnostics.cascade) if report.diagnostics.cascade else None,
         repeats_agree=_optional(report.repeats),
-        notes=report.diagnostics.notes,
+        notes=(*report.gold.notes, *report.diagnostics.notes),
         ceilings=[_ceiling(cut, ceiling) for cut, ceiling in report.diagnostics.ceilings],
         alternative_annotator=_alternative(report.diagnostics.alternative, report.diagnostics.annotators)
         if report.diagnostics.alternative
@@ -68,6 +70,21 @@ def encode_agreement(report: Report) -> agreement_service_pb2.AgreementReport:
         target_intra_annotator=_optional(report.intra_annotator[1]),
         second_sources=[_second_source_comparison(compared) for compared in report.diagnostics.second_sources],
         weighting=agreement_service_pb2.Weighting.Value(f"WEIGHTING_{report.options.weighting}"),
+        gold_accuracy=[_gold(covered, figure) for covered, figure in report.gold.figures],
+    )
+
+
+def _gold(covered: Part, figure: GoldFigure) -> agreement_service_pb2.GoldAccuracy:
+    return agreement_service_pb2.GoldAccuracy(
+        slice=part(covered),
+        rule=agreement_service_pb2.GoldRule.Value(f"GOLD_RULE_{figure.rule.name}"),
+        accuracy=_estimated(figure.accuracy),
+        accuracy_with_outcome=_estimated(figure.with_outcome),
+        correct=figure.correct,
+        incorrect=figure.incorrect,
+        neither=figure.neither,
+        unreadable=figure.unreadable,
+        missing=figure.missing,
     )
 
 

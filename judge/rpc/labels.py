@@ -100,7 +100,14 @@ class Labels:
         )
         rows = merge_votes(every.among(taken), source.merge)
         return SourceVotes(
-            source=str(source), rows=rows, categories={}, tags={}, usable=len(rows), planned=len(rows), parser="label"
+            source=str(source),
+            rows=rows,
+            categories={},
+            tags={},
+            usable=len(rows),
+            planned=len(rows),
+            parser="label",
+            gold=bool((kind[taken] == AnnotatorKind.GOLD).all()),
         )
 
     def _add_rows(self, rows: Sequence[ds.Label]) -> None:

@@ -59,6 +59,7 @@ async def _load_votes(store: Store, tenant: str, dataset: str, source: Source, t
                 usable=len(rows),
                 planned=len(rows),
                 parser="label",
+                gold=all(label.kind is AnnotatorKind.GOLD for label in labels_of(source, labels)),
             )
 
         return await asyncio.to_thread(votes_from_labels)

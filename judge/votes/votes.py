@@ -28,6 +28,8 @@ class SourceVotes:
     parser: str = ""
     interim: bool = False
     dataset: str = ""
+    gold: bool = False
+    """Whether the votes are labels of kind gold, which are right by construction."""
     behind: Mapping[str, ByOrder] = field(default_factory=dict)
     """The verdicts of each judge, before orders are reconciled."""
     members: tuple[SourceVotes, ...] = ()

@@ -39,8 +39,8 @@ def test_formats_judgebench_a_pair_is_a_prompt_two_sides_and_a_gold_label(tmp_pa
     content = _read(tmp_path, [])
 
     (prompt,), ((source, label),) = content.rows(Prompt), content.labels()
-    assert (prompt.prompt_id, prompt.turns, prompt.category) == ("p0", ("q",), "mmlu-pro-law")
-    assert prompt.tags == ("knowledge", "m")
+    assert (prompt.prompt_id, prompt.turns, prompt.category) == ("p0", ("q",), "knowledge")
+    assert prompt.tags == ("mmlu-pro-law", "m")
     assert [(x.contestant, x.turns) for x in content.rows(Output)] == [("response_A", ("a",)), ("response_B", ("b",))]
     assert (label.left, label.right, label.outcome) == ("response_A", "response_B", Outcome.RIGHT)
     assert (label.kind, label.annotator, source) == (AnnotatorKind.GOLD, "gold", "judgebench")
@@ -97,7 +97,7 @@ def test_formats_judgebench_published_accuracy() -> None:
     content = read(DATA / "judgebench/outputs")
     (expected,) = json.loads((DATA / "judgebench/expected.json").read_text()).values()
 
-    groups = {prompt.prompt_id: prompt.tags[0] for prompt in content.rows(Prompt)}
+    groups = {prompt.prompt_id: prompt.category for prompt in content.rows(Prompt)}
     gold = {label.prompt_id: label.outcome for _, label in content.labels()}
     points: Counter[str] = Counter()
     for verdict in content.rows(ImportedVerdict):

@@ -127,6 +127,56 @@ ORIENTATION_SORTED: Orientation.ValueType  # 2
 """Left is the contestant whose name sorts first, as in published figures."""
 Global___Orientation: _TypeAlias = Orientation  # noqa: Y015
 
+class _GoldRule:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _GoldRuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GoldRule.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    GOLD_RULE_UNSPECIFIED: _GoldRule.ValueType  # 0
+    """Not used."""
+    GOLD_RULE_LEFT_FIRST: _GoldRule.ValueType  # 1
+    """Presentations with left shown first: right with 1 point. Left is the contestant whose name sorts first."""
+    GOLD_RULE_RIGHT_FIRST: _GoldRule.ValueType  # 2
+    """Presentations with right shown first: right with 1 point."""
+    GOLD_RULE_AVERAGE: _GoldRule.ValueType  # 3
+    """All presentations; of a source without orders, all votes."""
+    GOLD_RULE_BOTH_ORDERS: _GoldRule.ValueType  # 4
+    """Comparisons: right in both orders."""
+    GOLD_RULE_ORDER_AGREEMENT: _GoldRule.ValueType  # 5
+    """Comparisons: the same outcome in both orders, right or not; wrong is here the opposite winner."""
+    GOLD_RULE_SUM_OVER_ORDERS: _GoldRule.ValueType  # 6
+    """Comparisons: right if the points of all verdicts sum to more than 0 (JudgeBench)."""
+    GOLD_RULE_WHOLE_PROMPT: _GoldRule.ValueType  # 7
+    """Prompts: right if each of the prompt's comparisons is right by SUM_OVER_ORDERS (RewardBench 2). Absent if no prompt
+    has several.
+    """
+
+class GoldRule(_GoldRule, metaclass=_GoldRuleEnumTypeWrapper):
+    """When the source is right, by its points: 1 for a verdict that is the gold label, -1 for one that names the other
+    output, 0 for a tie where the gold label names a winner, or a winner where it is a tie.
+    """
+
+GOLD_RULE_UNSPECIFIED: GoldRule.ValueType  # 0
+"""Not used."""
+GOLD_RULE_LEFT_FIRST: GoldRule.ValueType  # 1
+"""Presentations with left shown first: right with 1 point. Left is the contestant whose name sorts first."""
+GOLD_RULE_RIGHT_FIRST: GoldRule.ValueType  # 2
+"""Presentations with right shown first: right with 1 point."""
+GOLD_RULE_AVERAGE: GoldRule.ValueType  # 3
+"""All presentations; of a source without orders, all votes."""
+GOLD_RULE_BOTH_ORDERS: GoldRule.ValueType  # 4
+"""Comparisons: right in both orders."""
+GOLD_RULE_ORDER_AGREEMENT: GoldRule.ValueType  # 5
+"""Comparisons: the same outcome in both orders, right or not; wrong is here the opposite winner."""
+GOLD_RULE_SUM_OVER_ORDERS: GoldRule.ValueType  # 6
+"""Comparisons: right if the points of all verdicts sum to more than 0 (JudgeBench)."""
+GOLD_RULE_WHOLE_PROMPT: GoldRule.ValueType  # 7
+"""Prompts: right if each of the prompt's comparisons is right by SUM_OVER_ORDERS (RewardBench 2). Absent if no prompt
+has several.
+"""
+Global___GoldRule: _TypeAlias = GoldRule  # noqa: Y015
+
 @_typing.final
 class AgreementOptions(_message.Message):
     """Options of an agreement report."""
@@ -160,6 +210,7 @@ class AgreementOptions(_message.Message):
     WEIGHTING_FIELD_NUMBER: _builtins.int
     DRIFT_MARGIN_FIELD_NUMBER: _builtins.int
     INFERENCE_FIELD_NUMBER: _builtins.int
+    GOLD_FIELD_NUMBER: _builtins.int
     unit: Global___AgreementUnit.ValueType
     """What is counted."""
     orientation: Global___Orientation.ValueType
@@ -216,6 +267,10 @@ class AgreementOptions(_message.Message):
     """What the intervals of figures, and of the target's annotators beside the source, generalize to: NEW_PROMPTS (the
     default) or PROMPTS_AND_ANNOTATORS. Other intervals are for new prompts.
     """
+    gold: _builtins.bool
+    """Take the target as gold labels, whatever made them; it must have one outcome per comparison. Labels of kind GOLD are
+    always taken so.
+    """
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """Only this part of the data."""
@@ -254,10 +309,11 @@ class AgreementOptions(_message.Message):
         weighting: Global___Weighting.ValueType = ...,
         drift_margin: _builtins.float = ...,
         inference: _leaderboard_pb2.Inference.ValueType = ...,
+        gold: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["slice", b"slice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bias", b"bias", "by_annotator", b"by_annotator", "by_category", b"by_category", "by_pair", b"by_pair", "by_turn", b"by_turn", "cascade_delta", b"cascade_delta", "cascade_target", b"cascade_target", "difference_to_detect", b"difference_to_detect", "drift_margin", b"drift_margin", "epsilon", b"epsilon", "family", b"family", "inference", b"inference", "intervals", b"intervals", "least_items", b"least_items", "level", b"level", "orientation", b"orientation", "parser", b"parser", "q", b"q", "reconcile", b"reconcile", "replicates", b"replicates", "second_source", b"second_source", "seed", b"seed", "slice", b"slice", "ties", b"ties", "unit", b"unit", "unreadable_as_tie", b"unreadable_as_tie", "weighting", b"weighting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bias", b"bias", "by_annotator", b"by_annotator", "by_category", b"by_category", "by_pair", b"by_pair", "by_turn", b"by_turn", "cascade_delta", b"cascade_delta", "cascade_target", b"cascade_target", "difference_to_detect", b"difference_to_detect", "drift_margin", b"drift_margin", "epsilon", b"epsilon", "family", b"family", "gold", b"gold", "inference", b"inference", "intervals", b"intervals", "least_items", b"least_items", "level", b"level", "orientation", b"orientation", "parser", b"parser", "q", b"q", "reconcile", b"reconcile", "replicates", b"replicates", "second_source", b"second_source", "seed", b"seed", "slice", b"slice", "ties", b"ties", "unit", b"unit", "unreadable_as_tie", b"unreadable_as_tie", "weighting", b"weighting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -293,6 +349,7 @@ class AgreementReport(_message.Message):
     SOURCE_INTRA_ANNOTATOR_FIELD_NUMBER: _builtins.int
     TARGET_INTRA_ANNOTATOR_FIELD_NUMBER: _builtins.int
     WEIGHTING_FIELD_NUMBER: _builtins.int
+    GOLD_ACCURACY_FIELD_NUMBER: _builtins.int
     source_only: _builtins.int
     """Comparisons that only the source has."""
     target_only: _builtins.int
@@ -377,6 +434,10 @@ class AgreementReport(_message.Message):
     def target_intra_annotator(self) -> Global___Estimated:
         """The same for the target."""
 
+    @_builtins.property
+    def gold_accuracy(self) -> _containers.RepeatedCompositeFieldContainer[Global___GoldAccuracy]:
+        """The source's accuracy, if the target is gold labels: by part of the data and by rule."""
+
     def __init__(
         self,
         *,
@@ -404,14 +465,77 @@ class AgreementReport(_message.Message):
         source_intra_annotator: Global___Estimated | None = ...,
         target_intra_annotator: Global___Estimated | None = ...,
         weighting: Global___Weighting.ValueType = ...,
+        gold_accuracy: _abc.Iterable[Global___GoldAccuracy] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "calibration", b"calibration", "cascade", b"cascade", "drift", b"drift", "order_consistency", b"order_consistency", "rank_agreement", b"rank_agreement", "repeats_agree", b"repeats_agree", "source_coverage", b"source_coverage", "source_intra_annotator", b"source_intra_annotator", "target_coverage", b"target_coverage", "target_intra_annotator", b"target_intra_annotator"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "both", b"both", "calibration", b"calibration", "cascade", b"cascade", "ceilings", b"ceilings", "drift", b"drift", "figures", b"figures", "gaps", b"gaps", "notes", b"notes", "order_consistency", b"order_consistency", "orientation", b"orientation", "parser", b"parser", "rank_agreement", b"rank_agreement", "reconcile", b"reconcile", "repeats_agree", b"repeats_agree", "second_sources", b"second_sources", "source_coverage", b"source_coverage", "source_intra_annotator", b"source_intra_annotator", "source_only", b"source_only", "target_coverage", b"target_coverage", "target_intra_annotator", b"target_intra_annotator", "target_only", b"target_only", "weighting", b"weighting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternative_annotator", b"alternative_annotator", "bias", b"bias", "both", b"both", "calibration", b"calibration", "cascade", b"cascade", "ceilings", b"ceilings", "drift", b"drift", "figures", b"figures", "gaps", b"gaps", "gold_accuracy", b"gold_accuracy", "notes", b"notes", "order_consistency", b"order_consistency", "orientation", b"orientation", "parser", b"parser", "rank_agreement", b"rank_agreement", "reconcile", b"reconcile", "repeats_agree", b"repeats_agree", "second_sources", b"second_sources", "source_coverage", b"source_coverage", "source_intra_annotator", b"source_intra_annotator", "source_only", b"source_only", "target_coverage", b"target_coverage", "target_intra_annotator", b"target_intra_annotator", "target_only", b"target_only", "weighting", b"weighting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AgreementReport: _TypeAlias = AgreementReport  # noqa: Y015
+
+@_typing.final
+class GoldAccuracy(_message.Message):
+    """The accuracy against gold labels in one part of the data, by one rule. The rules of both orders are absent if no
+    comparison was shown in both.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SLICE_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    ACCURACY_WITH_OUTCOME_FIELD_NUMBER: _builtins.int
+    CORRECT_FIELD_NUMBER: _builtins.int
+    INCORRECT_FIELD_NUMBER: _builtins.int
+    NEITHER_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
+    rule: Global___GoldRule.ValueType
+    """When a unit is right: a presentation, comparison or prompt."""
+    correct: _builtins.int
+    """Units that are right."""
+    incorrect: _builtins.int
+    """Units with negative points."""
+    neither: _builtins.int
+    """Units with an outcome and 0 points."""
+    unreadable: _builtins.int
+    """Units without an outcome although there is a verdict: unreadable, refused, filtered, truncated, or failed."""
+    missing: _builtins.int
+    """Units without a verdict."""
+    @_builtins.property
+    def slice(self) -> _outcome_pb2.Slice:
+        """The part of the data."""
+
+    @_builtins.property
+    def accuracy(self) -> Global___Estimated:
+        """The share of all units that are right; n counts them. Units without an outcome are not right."""
+
+    @_builtins.property
+    def accuracy_with_outcome(self) -> Global___Estimated:
+        """The share that is right among the units with an outcome."""
+
+    def __init__(
+        self,
+        *,
+        slice: _outcome_pb2.Slice | None = ...,
+        rule: Global___GoldRule.ValueType = ...,
+        accuracy: Global___Estimated | None = ...,
+        accuracy_with_outcome: Global___Estimated | None = ...,
+        correct: _builtins.int = ...,
+        incorrect: _builtins.int = ...,
+        neither: _builtins.int = ...,
+        unreadable: _builtins.int = ...,
+        missing: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "accuracy_with_outcome", b"accuracy_with_outcome", "slice", b"slice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "accuracy_with_outcome", b"accuracy_with_outcome", "correct", b"correct", "incorrect", b"incorrect", "missing", b"missing", "neither", b"neither", "rule", b"rule", "slice", b"slice", "unreadable", b"unreadable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GoldAccuracy: _TypeAlias = GoldAccuracy  # noqa: Y015
 
 @_typing.final
 class SecondSourceComparison(_message.Message):
