@@ -18,7 +18,8 @@ from judge.app.judges import ConfiguredJudges, endpoint_of
 from judge.app.local import configured_store
 from judge.backends.listing import list_models
 from judge.backends.retired import retirement
-from judge.config.settings import EXTENDABLE, ConfigError, JudgeSettings, Settings, config_file, load
+from judge.config.files import ConfigError, config_file
+from judge.config.settings import EXTENDABLE, JudgeSettings, Settings, load
 from judge.domain.errors import CallFailed, JudgeError
 from judge.domain.judge import JudgeCard
 from judge.domain.money import usd

@@ -12,8 +12,9 @@ from judge.backends import anthropic, openai, vllm, vllm_engine
 from judge.backends.baseline import BaselineJudge
 from judge.backends.http import CONNECT_SECONDS, Endpoint
 from judge.backends.recorded import Recorded
+from judge.config.files import ConfigError
 from judge.config.problems import closest, in_section
-from judge.config.settings import EXTENDABLE, AccountSettings, ConfigError, JudgeSettings, PriceSettings, Settings
+from judge.config.settings import EXTENDABLE, AccountSettings, JudgeSettings, PriceSettings, Settings
 from judge.domain.errors import InvalidInput, JudgeUnusable
 from judge.domain.judge import (
     BASELINE_JUDGES,

@@ -11,14 +11,15 @@ from pathlib import Path
 from judge.app.judges import ConfiguredJudges
 from judge.app.lock import held
 from judge.app.temporal import temporal_connection
-from judge.config.settings import ConfigError, Settings, judge_home, load
+from judge.config.files import ConfigError, judge_home
+from judge.config.settings import Settings, load
 from judge.domain.errors import StoreHeld
 from judge.engines.idle import IdleEngine
 from judge.engines.local import LocalEngine
 from judge.log import events as log
 from judge.ports.clock import Clock, SystemClock
 from judge.ports.engine import Engine
-from judge.rpc.server import Server
+from judge.rpc.server import ListenOptions, Server
 from judge.store.postgresql import executing, is_postgresql, url_without_password
 from judge.store.sql_store import SqlStore
 
@@ -55,11 +56,12 @@ async def running(
     listen: str | None,
     continues: bool = True,
     executes: bool = True,
+    options: ListenOptions = ListenOptions(),  # noqa: B008  # frozen
 ) -> AsyncIterator[str]:
     """Run the service that *settings* describe, and yield its address. Calls in flight are finished at the end.
 
-    *continues* says whether it executes runs that another process left unfinished, and *executes* whether it executes
-    any.
+    *options* say how it listens, *continues* whether it executes runs that another process left unfinished, and
+    *executes* whether it executes any.
     """
     url = store_url or configured_store(settings)
     clock = SystemClock()
@@ -89,6 +91,7 @@ async def running(
             clock=clock,
             families=settings.families,
             patience=OWN_PATIENCE if private else 1.0,
+            options=options,
         )
         stack.push_async_callback(server.stop)
         stack.push_async_callback(engine.close)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from judge.config.settings import ConfigError
+from judge.config.files import ConfigError
 from judge.domain.errors import InvalidInput
 from judge.domain.judge import Rubric
 from judge.formats.judge_prompts import rubrics_of

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from judge.config.settings import ConfigError, load
+from judge.config.files import ConfigError
+from judge.config.settings import load
 from judge.store.postgresql import is_postgresql, migrate_postgresql
 
 

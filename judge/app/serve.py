@@ -7,10 +7,9 @@ import gc
 import signal
 from pathlib import Path
 
+from judge.app.listening import listen_options
 from judge.app.local import running
-from judge.config.addresses import loopback
 from judge.config.settings import load
-from judge.domain.errors import InvalidInput
 from judge.log import events as log
 
 
@@ -19,18 +18,13 @@ async def serve(config_path: Path | None, listen: str | None) -> int:
     settings = load(config_path)
     log.configure(settings.log_level, json=settings.log_json)
     address = listen or settings.listen
-    if not address.startswith("unix:") and not loopback(address.rpartition(":")[0].strip("[]")):
-        raise InvalidInput(
-            "listen",
-            f"cannot listen on {address!r}: this release has no TLS and no access tokens, so it listens on loopback "
-            f"only. Use 127.0.0.1:PORT or unix:PATH",
-        )
+    options = listen_options(settings, address)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     logger = log.logger("app")
-    async with running(settings, store_url=None, listen=address, continues=True) as bound:
+    async with running(settings, store_url=None, listen=address, options=options) as bound:
         logger.info("server.started", address=bound)
         # Everything loaded so far is needed until the end, so the garbage collector need not scan it again.
         gc.freeze()

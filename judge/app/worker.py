@@ -10,7 +10,8 @@ from pathlib import Path
 
 from judge.app.judges import ConfiguredJudges
 from judge.app.temporal import temporal_connection
-from judge.config.settings import ConfigError, load
+from judge.config.files import ConfigError
+from judge.config.settings import load
 from judge.log import events as log
 from judge.ports.clock import SystemClock
 from judge.store.sql_store import SqlStore

@@ -8,9 +8,9 @@ import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -26,11 +26,39 @@ INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
-class ServiceTarget:
-    """The address of a server, or the configuration of a service in this process."""
+class TlsOptions:
+    """Whether to use TLS, and the files for it, as options name them."""
 
-    server: str | None
-    config: Path | None
+    tls: bool = False
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True)
+class ServiceTarget:
+    """The address of a server and how to reach it, or the configuration of a service in this process."""
+
+    server: str | None = None
+    config: Path | None = None
+    tls: TlsOptions = TlsOptions()
+
+    def with_options(self, params: dict[str, Any]) -> ServiceTarget:
+        """Take the options that every command has out of *params*. What they do not name stays as it is."""
+        server, config = params.pop("server"), params.pop("config")
+        tls = TlsOptions(**{option.name: params.pop(option.name) for option in fields(TlsOptions)})
+        return ServiceTarget(server or self.server, config or self.config, self.tls if tls == TlsOptions() else tls)
+
+    def client(self, server: str) -> JudgeClient:
+        """Return a client of *server*, by the options, the environment, and the section `[client]`, in this order."""
+        from judge.config.client import client_settings  # noqa: PLC0415  # only with a server
+        from judge_client import JudgeClient  # noqa: PLC0415  # grpc is imported when it is needed
+        from judge_client.security import Security, security_of_environment  # noqa: PLC0415  # as above
+
+        settings = client_settings(self.config, tls=not server.startswith("unix"))
+        options = Security(tls=self.tls.tls or None, ca=self.tls.ca, cert=self.tls.cert, key=self.tls.key)
+        security = options.or_else(security_of_environment(os.environ, server)).or_else(Security(**settings))
+        return JudgeClient(server, **vars(security))
 
 
 @contextlib.asynccontextmanager
@@ -39,19 +67,23 @@ async def connected(service: ServiceTarget, *, executes: bool = False) -> AsyncI
 
     *executes* says whether a service in this process may execute runs. Only one process at a time may.
     """
+    if service.server is not None:
+        async with service.client(service.server) as client:
+            yield client
+        return
+    try:
+        from judge.app.local import local_server  # noqa: PLC0415  # only without a server
+    except ModuleNotFoundError as missing:
+        missing_package = f"{missing.name} is not installed"
+        message = f"{missing_package}: install judge with the extra [server], or use --server HOST:PORT"
+        raise click.UsageError(message) from None
     from judge_client import JudgeClient  # noqa: PLC0415  # grpc is imported when it is needed
 
-    async with contextlib.AsyncExitStack() as stack:
-        address = service.server
-        if address is None:
-            try:
-                from judge.app.local import local_server  # noqa: PLC0415  # only without a server
-            except ModuleNotFoundError as missing:
-                missing_package = f"{missing.name} is not installed"
-                message = f"{missing_package}: install judge with the extra [server], or use --server HOST:PORT"
-                raise click.UsageError(message) from None
-            address = await stack.enter_async_context(local_server(service.config, executes=executes))
-        yield await stack.enter_async_context(JudgeClient(address))
+    async with (
+        local_server(service.config, executes=executes) as address,
+        JudgeClient(address, tls=False, token="") as client,
+    ):
+        yield client
 
 
 def run(work: Coroutine[object, object, T]) -> T:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from judge.cli.connect import ServiceTarget, connected, run
 from judge.cli.export_forms import Form, RowWriter, form_of, partial_path, text_output, write_parquet
 from judge.cli.export_rows import dataset_columns, dataset_pages, run_columns, run_pages
-from judge.cli.group import CONFIG, SERVER, Commands, cli
+from judge.cli.group import SERVICE, Commands, cli
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from judge_client import JudgeClient
 
 
-@cli.group("export", cls=Commands, params=[SERVER, CONFIG])
+@cli.group("export", cls=Commands, params=[*SERVICE])
 @click.pass_context
-def export(context: click.Context, server: str | None, config: Path | None) -> None:
+def export(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401  # those of every command
     """Write rows as JSON lines, CSV or Parquet, as another tool's file, or a run as a bundle."""
-    context.obj = ServiceTarget(server or context.obj.server, config or context.obj.config)
+    context.obj = context.obj.with_options(options)
 
 
 OUTPUT = click.option(

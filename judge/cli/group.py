@@ -21,7 +21,17 @@ SERVER = click.Option(
 NO_SERVER = click.Option(["--server"], hidden=True)
 WITHOUT_SERVER = {"demo", "doctor", "serve", "worker", "migrate"}
 """Commands that use no other server; their help does not offer one."""
+_FILE = click.Path(path_type=Path)
+TLS = (
+    click.Option(["--tls"], is_flag=True, help="Use TLS. The files below mean the same."),
+    click.Option(["--ca"], type=_FILE, help="The authorities that issue the server's certificate (PEM)."),
+    click.Option(["--cert"], type=_FILE, help="The client's own certificate (PEM)."),
+    click.Option(["--key"], type=_FILE, help="The key of the client's certificate (PEM)."),
+)
+NO_TLS = tuple(click.Option(option.opts, is_flag=option.is_flag, type=option.type, hidden=True) for option in TLS)
 CONFIG = click.Option(["--config"], type=click.Path(path_type=Path), help="The configuration file (TOML).")
+SERVICE = (SERVER, *TLS, CONFIG)
+"""The options of a command that may use a server."""
 
 
 class _Command(click.Command):
@@ -29,12 +39,12 @@ class _Command(click.Command):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # click's own arguments
         super().__init__(*args, **kwargs)
-        self.params = [*self.params, NO_SERVER if self.name in WITHOUT_SERVER else SERVER, CONFIG]
+        own = (NO_SERVER, *NO_TLS, CONFIG) if self.name in WITHOUT_SERVER else SERVICE
+        self.params = [*self.params, *own]
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # whatever the command returns
         """Run the command on the server that was named before or after it."""
-        server, config = ctx.params.pop("server"), ctx.params.pop("config")
-        ctx.obj = ServiceTarget(server or ctx.obj.server, config or ctx.obj.config)
+        ctx.obj = ctx.obj.with_options(ctx.params)
         return super().invoke(ctx)
 
 
@@ -67,10 +77,10 @@ VERSION = click.Option(
 
 @click.group(
     cls=Commands,
-    params=[SERVER, CONFIG, VERSION],
+    params=[*SERVICE, VERSION],
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
 @click.pass_context
-def cli(context: click.Context, server: str | None, config: Path | None) -> None:
+def cli(context: click.Context, /, **options: Any) -> None:  # noqa: ANN401  # those of every command
     """Judge pairs of model outputs, rank the models, and measure how far judges agree with people."""
-    context.obj = ServiceTarget(server, config)
+    context.obj = ServiceTarget().with_options(options)

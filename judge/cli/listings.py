@@ -15,7 +15,7 @@ from judge.cli.executed import (
     state_word,
     was_killed,
 )
-from judge.cli.group import CONFIG, FAILED, SERVER, Commands, cli, version
+from judge.cli.group import FAILED, SERVICE, Commands, cli, version
 from judge.cli.metadata_options import META_FILTER, as_metadata
 from judge.cli.run_control import YES, confirm, full_name
 from judge.cli.run_progress import n_without_verdict, run_summary, sentence
@@ -26,7 +26,6 @@ from judge.domain.run import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from judge.api.v1.dataset_service_pb2 import Dataset, DeleteDatasetResponse
     from judge.api.v1.run_service_pb2 import Run
@@ -231,12 +230,12 @@ def _print_verdict(verdict: Verdict) -> None:
     out.print(f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out, ${usd(usage.cost_micros)}{reused}")
 
 
-@cli.group("datasets", cls=Commands, params=[SERVER, CONFIG], invoke_without_command=True)
+@cli.group("datasets", cls=Commands, params=[*SERVICE], invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print each dataset as a line of JSON.")
 @click.pass_context
-def datasets(context: click.Context, server: str | None, config: Path | None, *, as_json: bool) -> int:
+def datasets(context: click.Context, /, *, as_json: bool, **options: Any) -> int:  # noqa: ANN401  # those of every command
     """List datasets, or delete one."""
-    service = context.obj = ServiceTarget(server or context.obj.server, config or context.obj.config)
+    service = context.obj = context.obj.with_options(options)
     return 0 if context.invoked_subcommand else run(_list_datasets(service, as_json=as_json))
 
 

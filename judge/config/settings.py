@@ -8,15 +8,18 @@ always there. The judge `openai` is added if the environment has `JUDGE_OPENAI_M
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, model_validator
 
 from judge.config.addresses import is_unencrypted, plain_address, wrong_address, wrong_proxy
+from judge.config.client import wrong_client_setting
 from judge.config.extras import resolved, secret_names, wrong_fields, wrong_headers
+from judge.config.files import ConfigError, config_file, read_toml
+from judge.config.listening import AuthSettings, ServerSettings
 from judge.config.problems import closest, wrong_setting
+from judge.config.strict import Strict
 from judge.domain.defaults import LISTEN_ADDRESS
 from judge.domain.judge import BASELINE_JUDGES, SINGLE_SHARE, BaselineName, Limits
 from judge.domain.temporal_connection import TemporalConnection
@@ -27,18 +30,7 @@ EXTENDABLE = ("openai", "anthropic", "vllm")
 """The backends that send requests."""
 
 
-class ConfigError(ValueError):
-    """The configuration is wrong. The message names the file, the section and the setting, and says what to do.
-
-    It never repeats a value that may be a credential in the wrong place.
-    """
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class PriceSettings(_Strict):
+class PriceSettings(Strict):
     """Prices in USD per million tokens. A call in a batch costs the share *batch* of them."""
 
     input: float = Field(ge=0)
@@ -48,7 +40,7 @@ class PriceSettings(_Strict):
     batch: float = Field(default=0.5, gt=0, le=1)
 
 
-class AccountSettings(_Strict):
+class AccountSettings(Strict):
     """An account at a provider, with the limits that all its judges share. 0 means no limit on our side."""
 
     requests_per_minute: int = Field(default=0, ge=0)
@@ -57,7 +49,7 @@ class AccountSettings(_Strict):
     """The share of the limits that is reserved for single comparisons, so that they never wait for runs."""
 
 
-class CapabilitySettings(_Strict):
+class CapabilitySettings(Strict):
     """What a model supports, where the backend's own table is wrong about it. None keeps the table's answer."""
 
     temperature: bool | None = None
@@ -69,7 +61,7 @@ class CapabilitySettings(_Strict):
     reasoning: bool | None = None
 
 
-class JudgeSettings(_Strict):
+class JudgeSettings(Strict):
     """One judge: the section `[judges.NAME]`. It names the place of a credential and never holds the credential."""
 
     backend: Literal["openai", "anthropic", "vllm", "vllm_engine", BaselineName]
@@ -177,7 +169,7 @@ class JudgeSettings(_Strict):
         return bool(self.key_env or self.key_file)
 
 
-class TemporalSettings(_Strict):
+class TemporalSettings(Strict):
     """The Temporal service that distributes shards: its frontend, and our namespace and task queue there."""
 
     address: str = Field(
@@ -190,10 +182,14 @@ class TemporalSettings(_Strict):
     """The most shards of one judge in one run that all workers together execute at the same time."""
 
 
-class Settings(_Strict):
+class Settings(Strict):
     """All settings."""
 
     listen: str = LISTEN_ADDRESS
+    server: ServerSettings = ServerSettings()
+    auth: AuthSettings = AuthSettings()
+    client: dict[str, object] = Field(default_factory=dict)
+    """How commands reach a server. A client reads it by itself, without the rest of the settings."""
     store_url: str = ""
     engine: Literal["local", "temporal"] = "local"
     """What executes runs: the server itself, or `judge worker` processes that get shards from Temporal."""
@@ -220,6 +216,13 @@ class Settings(_Strict):
         self._file = file
 
     @model_validator(mode="after")
+    def _client_right(self) -> Settings:
+        if problem := wrong_client_setting(self.client):
+            message = f"[client] {problem}"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
     def _shared_store(self) -> Settings:
         if self.engine == "temporal" and not self.store_url.startswith("postgresql://"):
             message = 'engine = "temporal" needs a store that processes can share: set store_url = "postgresql://..."'
@@ -238,20 +241,6 @@ class Settings(_Strict):
         return self
 
 
-def judge_home() -> Path:
-    """Return `$JUDGE_HOME`, or `~/.judge` if that is not set."""
-    return Path(os.environ.get("JUDGE_HOME", "") or Path.home() / ".judge")
-
-
-def config_file(given: Path | None = None) -> Path | None:
-    """Return the file to read: the one *given*, the one that the environment names, or the first that exists."""
-    if given is not None:
-        return given
-    if named := os.environ.get("JUDGE_CONFIG"):
-        return Path(named)
-    return next((p for p in (Path("judge.toml"), judge_home() / "judge.toml") if p.is_file()), None)
-
-
 def load(given: Path | None = None) -> Settings:
     """Read the settings from the file and the environment.
 
@@ -259,26 +248,18 @@ def load(given: Path | None = None) -> Settings:
     """
     path = config_file(given)
     try:
-        settings = Settings.model_validate({} if path is None else _read_toml(path))
+        settings = Settings.model_validate({} if path is None else read_toml(path))
     except ValidationError as error:
         message = f"{path}: {wrong_setting(error, Settings)}"
         raise ConfigError(message) from None
     update: dict[str, object] = {"judges": {**_baseline_judges(), **_judges_in_environment(), **settings.judges}}
     if path is not None:
         update["rubrics"] = _rubric_folder(path, settings)
+        if (tls := settings.server.tls) is not None:
+            update["server"] = settings.server.model_copy(update={"tls": tls.below(path.parent)})
     settings = settings.model_copy(update=update)
     settings.set_file(path)
     return settings
-
-
-def _read_toml(path: Path) -> dict[str, object]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        message = f"{path}: the configuration cannot be read: {error.strerror}"
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        message = f"{path}: the configuration is not valid TOML: {error}"
-    raise ConfigError(message) from None
 
 
 def _rubric_folder(path: Path, settings: Settings) -> Path | None:

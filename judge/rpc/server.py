@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import grpc
 from grpc_health.v1 import health, health_pb2_grpc
@@ -39,6 +40,11 @@ from judge.runs.lifecycle import RunLifecycle
 from judge.runs.watch import Watcher
 
 MESSAGE_BYTES = 16 * 1024 * 1024
+OPTIONS = [
+    ("grpc.max_receive_message_length", MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MESSAGE_BYTES),
+    ("grpc.so_reuseport", 0),
+]
 DRAIN_SECONDS = 5.0
 SERVICES = [
     module.DESCRIPTOR.services_by_name[name].full_name
@@ -51,6 +57,17 @@ SERVICES = [
     )
 ]
 """The full names of the services, for health checks and reflection."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListenOptions:
+    """How a server listens: with TLS, and where and whether it answers health checks and describes its API."""
+
+    credentials: grpc.ServerCredentials | None = None
+    """None means plaintext."""
+    health_listen: str = ""
+    """A further address, for health checks alone and in plaintext."""
+    reflection: bool = True
 
 
 class Server:
@@ -68,12 +85,12 @@ class Server:
         families: Mapping[str, Sequence[str]],
         *,
         patience: float = 1.0,
+        options: ListenOptions = ListenOptions(),
     ) -> None:
-        options = [("grpc.max_receive_message_length", MESSAGE_BYTES), ("grpc.max_send_message_length", MESSAGE_BYTES)]
+        self._options = options
         self._limits = LimitInterceptor(patience)
-        self._server = grpc.aio.server(
-            interceptors=[ErrorInterceptor(), self._limits], options=[*options, ("grpc.so_reuseport", 0)]
-        )
+        self._server = grpc.aio.server(interceptors=[ErrorInterceptor(), self._limits], options=OPTIONS)
+        self._health_server = grpc.aio.server(options=OPTIONS) if options.health_listen else None
         self._fits = Fits()
         self._watcher = Watcher(store, clock)
         runs = RunLifecycle(store, engine, judges)
@@ -91,11 +108,21 @@ class Server:
         agreement_service_pb2_grpc.add_AgreementServiceServicer_to_server(agreement, add)
         self._health = Health(store, clock, SERVICES)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, add)
-        reflection.enable_server_reflection([*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME], add)
+        if self._health_server is not None:
+            health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, self._health_server)
+        if options.reflection:
+            reflection.enable_server_reflection([*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME], add)
 
     async def start(self, listen: str) -> str:
         """Listen on HOST:PORT or unix:PATH. Returns the address, with the actual port in place of port 0."""
-        port = self._server.add_insecure_port(listen)
+        credentials = self._options.credentials
+        if credentials is None:
+            port = self._server.add_insecure_port(listen)
+        else:
+            port = self._server.add_secure_port(listen, credentials)
+        if self._health_server is not None:
+            self._health_server.add_insecure_port(self._options.health_listen)
+            await self._health_server.start()
         starting = asyncio.ensure_future(self._server.start())
         try:
             await asyncio.shield(starting)
@@ -115,6 +142,8 @@ class Server:
     async def stop(self) -> None:
         """Wait a few seconds for calls in flight, and stop."""
         await self._server.stop(DRAIN_SECONDS)
+        if self._health_server is not None:
+            await self._health_server.stop(None)
         await self._single.close()
         await self._datasets.close()
         self._fits.close()

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from judge.app.judges import ConfiguredJudges
-from judge.config.settings import ConfigError, Settings, load
+from judge.config.files import ConfigError
+from judge.config.settings import Settings, load
 from support.clocks import StillClock
 
 STORE = 'store_url = "postgresql://judge@localhost/judge"\n'

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from judge.app.judges import OWN_LIMITS, ConfiguredJudges
-from judge.config.settings import ConfigError, load
+from judge.config.files import ConfigError
+from judge.config.settings import load
 from judge.domain.judge import JudgeCard
 from judge.execution.run_executor import SHARD
 from support.clocks import StillClock

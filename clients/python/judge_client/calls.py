@@ -20,7 +20,7 @@ PATIENCE = 100
 
 async def unary(method: aio.UnaryUnaryMultiCallable[Q, R], request: Q, timeout: float | None) -> R:  # noqa: ASYNC109  # gRPC's own deadline
     """Return the reply to *request*. *timeout* is in seconds; None means no deadline."""
-    with translate_errors():
+    async with translate_errors(method):
         return await method(request, timeout=timeout)
 
 
@@ -38,7 +38,7 @@ async def stream(method: aio.UnaryStreamMultiCallable[Q, R], request: Q) -> Asyn
     """Yield the replies to *request*. Leaving early cancels the call."""
     call = method(request)
     try:
-        with translate_errors():
+        async with translate_errors(method):
             async for reply in call:
                 yield reply
     finally:
@@ -56,7 +56,7 @@ async def duplex(method: aio.StreamStreamMultiCallable[Q, R], requests: AsyncIte
 
     writing = asyncio.ensure_future(write())
     try:
-        with translate_errors():
+        async with translate_errors(method):
             async for reply in call:
                 yield reply
         if not writing.done() or writing.exception() is None:
@@ -75,7 +75,7 @@ async def upload(method: aio.StreamUnaryMultiCallable[Q, R], requests: AsyncIter
     """
     call: Any = method()
     try:
-        with translate_errors():
+        async with translate_errors(method):
             try:
                 reply: R = await _send(call, requests)
             except aio.AioRpcError as error:

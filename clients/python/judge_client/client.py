@@ -11,6 +11,8 @@ from judge_client.runs import RunCalls
 class JudgeClient(DatasetCalls, RunCalls, JudgeCalls, ReportCalls):
     """A client of the service at an address, `HOST:PORT` or `unix:/path`.
 
+    `JudgeClient("judge.example:50051", ca="ca.pem", token_file="token")` uses TLS and presents a token.
+
     Methods return the content of the reply and raise JudgeClientError if a call fails. The generated stubs are
     `datasets`, `runs`, `judges`, `rankings`, and `agreements`.
     """

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
+from judge_client.channel import Method
+from judge_client.connection_problems import find_problem
+
 DETAILS = "grpc-status-details-bin"
+CONNECTION_REFUSED = "CONNECTION_REFUSED"
+"""The reason of an error about TLS between the client and the server, which no retry can help."""
 
 
 class JudgeClientError(Exception):
@@ -49,10 +55,17 @@ def error_of(error: grpc.aio.AioRpcError) -> JudgeClientError:
     return JudgeClientError(message, error.code(), reason, fields)
 
 
-@contextmanager
-def translate_errors() -> Iterator[None]:
-    """Convert a gRPC error that is raised inside to a JudgeClientError."""
+@asynccontextmanager
+async def translate_errors(method: object) -> AsyncIterator[None]:
+    """Convert a gRPC error of *method* that is raised inside to a JudgeClientError.
+
+    If the connection failed, the error says what is wrong with TLS, when that is why.
+    """
     try:
         yield
     except grpc.aio.AioRpcError as error:
-        raise error_of(error) from None
+        problem = ""
+        translated = error_of(error)
+        if error.code() is grpc.StatusCode.UNAVAILABLE and not translated.reason and isinstance(method, Method):
+            problem = await asyncio.to_thread(find_problem, method.endpoint)
+        raise JudgeClientError(problem, error.code(), CONNECTION_REFUSED) if problem else translated from None

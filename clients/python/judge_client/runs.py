@@ -13,7 +13,7 @@ from judge.api.v1 import run_service_pb2 as pb
 from judge.api.v1 import run_service_pb2_grpc, verdict_pb2
 from judge_client.calls import pages, stream, unary
 from judge_client.connection import Connection
-from judge_client.errors import JudgeClientError
+from judge_client.errors import CONNECTION_REFUSED, JudgeClientError
 from judge_client.names import dataset_name, judge_name, run_name
 
 ENDED = frozenset((pb.RUN_STATE_CANCELLED, pb.RUN_STATE_DONE, pb.RUN_STATE_FAILED))
@@ -98,7 +98,7 @@ class RunCalls(Connection):
                         request.after_revision, left = snapshot.run.revision, reconnects
                         yield snapshot
             except JudgeClientError as error:
-                if error.code is not grpc.StatusCode.UNAVAILABLE or not left:
+                if error.code is not grpc.StatusCode.UNAVAILABLE or error.reason == CONNECTION_REFUSED or not left:
                     raise
                 await asyncio.sleep(pause * 2 ** (reconnects - left))
                 left -= 1
