@@ -85,4 +85,5 @@ def check_weights(model: str, *, frozen: str, now: str) -> None:
     root_now, _, digest_now = now.partition(_DIGEST)
     if root == root_now and (digest == digest_now or not (digest and digest_now)):
         return
-    raise JudgeUnusable(f"the weights behind {model!r} have changed from {frozen} to {now}. Start a new run")
+    message = f"the weights behind {model!r} have changed from {frozen} to {now}. Start a new run"
+    raise JudgeUnusable(message, unsent=True)
