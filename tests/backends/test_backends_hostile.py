@@ -69,11 +69,11 @@ def test_law_8_a_secret_is_not_in_the_model_of_a_reply() -> None:
 def test_backends_a_long_error_is_read_in_no_time(message: str) -> None:
     """The service answers other callers meanwhile, so what is never shown is never searched."""
     body = {"error": {"message": message, "code": 400}}
-    started = time.perf_counter()
+    started = time.process_time()
 
     failed = failure(200, body, {}, prompt=PROMPT)
 
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert len(failed.message) < 400
 
 

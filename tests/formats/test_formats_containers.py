@@ -213,9 +213,9 @@ def test_formats_a_header_of_very_many_columns_is_read_in_one_pass(tmp_path: Pat
     """Its time grows with the columns, not with their square."""
     names = [f"c{number}" for number in range(200_000)]
     (path := tmp_path / "file").write_text(f"{','.join(names)}\n{','.join('1' for _ in names)}\n")
-    started = time.perf_counter()
+    started = time.process_time()
 
     (row,) = content(path)
 
     assert len(row) == len(names)
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
