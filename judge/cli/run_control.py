@@ -10,10 +10,10 @@ from judge.cli.budget_options import Usd, budget
 from judge.cli.connect import ServiceTarget, connected, echo_json, run
 from judge.cli.executed import how_to_continue, is_executed, state_word, was_killed
 from judge.cli.group import cli
+from judge.cli.interrupted import follow_or_explain, summary_if_interrupted
 from judge.cli.run_progress import (
     ENDED_WORDS,
     exit_code,
-    follow_or_explain,
     follow_run,
     n_replies,
     run_summary,
@@ -122,7 +122,7 @@ def resume_command(
         raise click.UsageError("--budget-hard needs --budget-usd: it is the amount that is never exceeded")
 
     async def work() -> int:
-        async with connected(service, executes=True) as client:
+        async with summary_if_interrupted(service), connected(service, executes=True) as client:
             limits = None
             if budget_usd is not None or budget_calls is not None or budget_hard:
                 before = (await client.get_run(full_name(name))).budget

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import math
 import sys
@@ -21,7 +20,6 @@ from judge.domain.run import ENDED, INTERRUPTED
 
 if TYPE_CHECKING:
     from judge.api.v1.run_service_pb2 import Run
-    from judge.cli.connect import ServiceTarget
     from judge_client import JudgeClient
 
 PARTIAL = 3
@@ -175,20 +173,3 @@ async def follow_run(client: JudgeClient, name: str, executed: Callable[[Run], b
                 break
             revision = snapshot.revision
     return snapshot if snapshot is not None else await client.get_run(name)
-
-
-async def follow_or_explain(service: ServiceTarget, client: JudgeClient, name: str) -> Run:
-    """Follow a run until it ends. If that is interrupted, say what happens to the run and how to continue."""
-    try:
-        return await follow_run(client, name)
-    except asyncio.CancelledError:
-        if service.server is None:
-            in_flight = (await client.get_run(name)).open.calls
-            waits = f": waiting for {counted(in_flight, 'call')} in flight, which are paid for. Ctrl-C again leaves "
-            wait = f"{waits}{'them' if in_flight > 1 else 'it'}" if in_flight else ""
-            click.echo(f"Pausing {name}{wait}. Continue with: judge resume {name}", err=True)
-        else:
-            judge = f"judge --server {service.server}"
-            click.echo(f"{name} continues on the server. Watch it: {judge} watch {name}", err=True)
-            click.echo(f"Or cancel it: {judge} cancel {name}", err=True)
-        raise

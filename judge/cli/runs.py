@@ -11,8 +11,9 @@ import click
 from judge.cli.budget_options import Usd, budget
 from judge.cli.connect import ServiceTarget, connected, echo_json, run
 from judge.cli.group import cli
+from judge.cli.interrupted import follow_or_explain, summary_if_interrupted
 from judge.cli.metadata_options import META, as_metadata
-from judge.cli.run_progress import exit_code, follow_or_explain, run_summary
+from judge.cli.run_progress import exit_code, run_summary
 from judge.cli.server_options import EnumChoice, server_option
 from judge.cli.tables import print_estimate
 from judge.domain.run import ROUNDS
@@ -183,7 +184,7 @@ def run_command(  # one option each
     )
 
     async def work() -> int:
-        async with connected(service, executes=not estimate) as client:
+        async with summary_if_interrupted(service), connected(service, executes=not estimate) as client:
             if estimate:
                 estimate_reply = await client.estimate_run(spec)
                 if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -102,11 +103,19 @@ class Overrun(NamedTuple):
 
     @property
     def message(self) -> str:
-        """What was billed, and why it is more than the call can cost."""
+        """What was billed, why it is more than the call can cost, and what follows for the judge's calls in its run.
+
+        >>> print(Overrun(300, 200, output_tokens=150, most_output_tokens=100).message.partition("; ")[2])
+        the largest excess in this run, whose further calls of the judge count as up to 1.5 times their maximum
+        """
         if self.output_tokens > self.most_output_tokens:
             details = f"{self.output_tokens:,} output tokens where at most {self.most_output_tokens:,} were asked for"
         elif self.input_tokens > self.most_input_tokens:
             details = f"{self.input_tokens:,} input tokens where at most {self.most_input_tokens:,} were expected"
         else:
             details = f"${usd(self.cost_micros)} where its tokens cost at most ${usd(self.most_micros)}"
-        return f"the provider billed more than a call can cost: {details}"
+        effect = "the largest excess in this run"
+        if self.most_micros:
+            factor = f"{math.ceil(10 * self.cost_micros / self.most_micros) / 10:,.1f}".removesuffix(".0")
+            effect += f", whose further calls of the judge count as up to {factor} times their maximum"
+        return f"the provider billed more than a call can cost: {details}; {effect}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from judge.domain.errors import CallFailed, JudgeUnusable, StoreAway, StoreFull, TransportFailed
@@ -30,6 +31,7 @@ from judge.execution.judge_call import (
 from judge.execution.judges import JudgeAtWork
 from judge.execution.progress import Failures, Waits
 from judge.execution.shard_runner import ROUNDS
+from judge.execution.stops import LEFT_OUT
 from judge.log.events import logger
 from judge.ports.backend import BatchBackend, BatchItem, BatchUndecided
 from judge.ports.clock import Clock
@@ -93,6 +95,8 @@ class BatchRunner:
         self._fence, self._failures = fence, failures
         self._last_words: dict[CallKey, str] = {}
         """Why the last batch did not finish an item, in the provider's words."""
+        self._unanswered: Counter[CallKey] = Counter()
+        """How many batches ended without a result for an item, except for batches that this process cancelled."""
 
     def stop(self, *, patient: bool = True) -> None:
         """Submit nothing more and stop waiting. A batch at the provider is found again later."""
@@ -101,29 +105,42 @@ class BatchRunner:
     async def resume(self, batch: ProviderBatch, work: Sequence[Work]) -> StopReason | None:
         """Continue with a *batch* of *work* that a process left when it died; returns what `run` returns."""
         again, refused = await self._complete(batch, work, fresh=False)
+        if refused:
+            await self._leave_out(again, refused)
         return refused or await self.run(again)
 
     async def run(self, work: Sequence[Work]) -> StopReason | None:
         """Judge *work*. Returns None if all of it is settled, else why not, like `ShardRunner.run`."""
-        todo, rounds = list(work), 0
-        while todo:
+        todo = list(work)
+        refused: StopReason | None = None
+        while todo and not refused:
             if self._stopping:
-                return StopReason.STOPPED
-            if self._failures.stop:
-                return self._failures.stop
-            if rounds == ROUNDS:
-                return await self._fail(todo)
-            todo, later, refused = await self._run_batch(todo)
-            if refused:
-                return refused
-            if later and not (refused := await self._pause()):
-                # Another run is calling these, or the budget allows them only once calls in flight have settled.
-                todo = [*todo, *later]
-            elif todo:
-                rounds += 1
-            if refused:
-                return refused
-        return None
+                refused = StopReason.STOPPED
+            elif self._failures.stop:
+                refused = self._failures.stop
+            elif failed := [work for work in todo if self._unanswered[work.key] >= ROUNDS]:
+                todo = [work for work in todo if self._unanswered[work.key] < ROUNDS]
+                refused = await self._fail(failed)
+            else:
+                again, later, refused = await self._run_batch(todo)
+                # Another run is calling the latter, or the budget allows them only once calls in flight have settled.
+                todo = [*again, *later]
+                refused = refused or (await self._pause() if later else None)
+        if refused:
+            await self._leave_out(todo, refused)
+        return refused
+
+    async def _leave_out(self, todo: Sequence[Work], refused: StopReason) -> None:
+        """Settle what was in batches without a result, if the run ends, so that it says in how many, and why."""
+        if state := LEFT_OUT.get(refused):
+            tried = [work for work in todo if self._unanswered[work.key]]
+            await self._commit([Settled(work.key, work.item, state=state, reason=self._reason(work)) for work in tried])
+
+    def _reason(self, work: Work) -> str:
+        """Why *work* has no verdict after it was in batches without a result."""
+        n_batches = self._unanswered[work.key]
+        words = self._last_words.get(work.key, UNFINISHED)
+        return f"{n_batches:,} batch{'es' * (n_batches > 1)} without a result for it; the last one: {words}"
 
     async def _fail(self, todo: list[Work]) -> StopReason | None:
         """Settle *todo* as failed, after it got no answer in ROUNDS rounds."""
@@ -195,7 +212,7 @@ class BatchRunner:
         if batch.state is BatchState.SUBMITTING:
             provider_id, refused = await self._submit(batch, by_id, fresh=fresh)
             if refused:
-                return [], refused
+                return list(granted), refused
             await self._store.move_batch(batch.row, BatchState.SUBMITTED, provider_id=provider_id)
             log.info("batch.submitted", judge=self._judge.definition.name, items=len(by_id))
         refused = await self._wait_for_end(provider_id, len(by_id))
@@ -211,6 +228,8 @@ class BatchRunner:
                     return [], StopReason.STOPPED
             else:
                 break
+        if not refused:
+            self._unanswered.update({work.key for work in again})
         await self._waits.over()
         await self._store.move_batch(batch.row, BatchState.COLLECTED)
         return again, refused

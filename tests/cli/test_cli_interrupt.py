@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
@@ -12,23 +15,25 @@ from typing import cast
 import pytest
 
 from judge.api.v1 import run_service_pb2 as pb
+from judge.api.v1.judge_service_pb2 import Judge, Limits
 from judge.app.local import running
 from judge.backends.scripted import Scripted
 from judge.cli.connect import ServiceTarget, run
-from judge.cli.run_progress import follow_or_explain
+from judge.cli.interrupted import RunInterrupted, follow_or_explain
 from judge.domain.run import INTERRUPTED, RunState
 from judge.engines.local import LocalEngine
 from judge.ports.clock import SystemClock
 from judge.store.sql_store import SqlStore
 from judge_client import JudgeClient
 from support.clocks import QuickClock
-from support.demo_data import settings
+from support.demo_data import DEMO, settings
 from support.engine_service import CONCURRENCY, EngineService, OneJudge
+from support.service_process import Endpoint, configure, environment, listening
 
 RUN = pb.Run(name="runs/r", state=pb.RUN_STATE_RUNNING)
 PAUSING = (
-    "Pausing runs/r: waiting for 4 calls in flight, which are paid for. Ctrl-C again leaves them. "
-    "Continue with: judge resume runs/r"
+    "Pausing runs/r: waiting at most 35 s for 4 calls in flight, which are paid for. "
+    "Ctrl-C again ends at once and leaves them. Continue with: judge resume runs/r"
 )
 
 
@@ -111,7 +116,10 @@ class WatchedOnce:
         raise asyncio.CancelledError
 
     async def get_run(self, name: str) -> pb.Run:  # the client's own signature
-        return pb.Run(open=pb.OpenCalls(calls=4))
+        return pb.Run(name=name, judges=["judges/a", "judges/b"], open=pb.OpenCalls(calls=6, batched=2))
+
+    async def get_judge(self, judge: str) -> Judge:  # the client's own signature
+        return Judge(limits=Limits(deadline_seconds={"judges/a": 30.0, "judges/b": 10.0}[judge]))
 
 
 @pytest.mark.parametrize(
@@ -124,6 +132,7 @@ class WatchedOnce:
         (
             "h:1",
             [
+                "runs/r: 0 of 0 verdicts done, 0 calls. 6 calls are in flight; they cost at most $0.00 more.",
                 "runs/r continues on the server. Watch it: judge --server h:1 watch runs/r",
                 "Or cancel it: judge --server h:1 cancel runs/r",
             ],
@@ -134,7 +143,36 @@ async def test_an_interrupt_says_what_happens_to_the_run(
     server: str | None, expected: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A run on a server goes on there."""
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(RunInterrupted, match="runs/r"):
         await follow_or_explain(ServiceTarget(server, None), cast("JudgeClient", WatchedOnce()), "runs/r")
 
     assert capsys.readouterr().err.splitlines()[1:] == expected
+
+
+async def test_after_an_interrupt_a_command_says_how_far_the_run_got(tmp_path: Path) -> None:
+    """Without a terminal, too: the verdicts and the cost with those of the last calls, and how to continue."""
+    endpoint = Endpoint(held_after=6)
+    async with listening(endpoint) as url:
+        configure(tmp_path, url, concurrency=4)
+        argv = [sys.executable, "-m", "judge.cli"]
+        loading = await asyncio.create_subprocess_exec(
+            *argv, "import", DEMO, "--dataset", "d", env=environment(tmp_path), stdout=DEVNULL
+        )
+        await loading.wait()
+        child = await asyncio.create_subprocess_exec(
+            *argv, "run", "d", "--judge", "far", env=environment(tmp_path), stdout=DEVNULL, stderr=PIPE
+        )
+        await endpoint.wait_until_holding(4)
+        child.send_signal(signal.SIGINT)
+        assert child.stderr is not None
+        pausing = await child.stderr.readuntil(b"Continue with")
+        endpoint.let_go()
+        _, rest = await child.communicate()
+
+    assert b" s for 4 calls in flight, which are paid for. Ctrl-C again ends at once" in pausing
+    last = rest.decode().splitlines()[1:]
+    assert re.fullmatch(
+        r"runs/(\w+): 10 of \d+ verdicts done, 10 calls.*\. Its command was interrupted; continue with "
+        r"`judge resume runs/\1`\.",
+        last[0],
+    )

@@ -293,6 +293,46 @@ async def test_an_item_that_no_batch_finishes_says_why(tmp_path: Path, vendor: s
     assert rows[0].reason.startswith(words)
 
 
+class Breaking(Provider):
+    """A provider that answers each item of a batch with a bill and an error of its own."""
+
+    def reply(self, asked: ProviderCall, **changes: Any) -> dict[str, Any]:  # noqa: ANN401  # as in Provider
+        usage = {"prompt_tokens": 500, "completion_tokens": 5, "cost": 0.7}
+        return {"error": {"code": 500, "message": "the model is broken"}, "usage": usage}
+
+
+async def test_a_budget_stop_names_what_batches_did_not_finish(tmp_path: Path, vendor: str) -> None:
+    """Each presentation that was paid for without a verdict has a row; the others were never started, as in any run."""
+    provider = Breaking(right_answer, auto_finish=True)
+    async with serving_provider(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
+        done = await h.ended(await h.begin(Budget(calls=7)))
+        rows = await h.store.verdicts(done.row, VerdictQuery(), after=-1, limit=100)
+
+    assert (done.reason, done.counts.calls, done.never_started) == ("BUDGET_STOPPED", 7, ItemState.BUDGET_STOPPED)
+    assert done.counts.by_status == {"budget_stopped": 7}
+    assert {row.state for row in rows} == {ItemState.BUDGET_STOPPED}
+    begin = "1 batch without a result for it; the last one: "
+    assert [row.reason[: len(begin)] for row in rows] == [begin] * 7
+
+
+async def test_items_that_no_batch_finishes_for_free_do_not_keep_a_budget_waiting(tmp_path: Path, vendor: str) -> None:
+    """They fail after as many batches as ever, although others wait for the budget; then those are called."""
+    first: set[str] = set()
+    provider = Provider(right_answer, auto_finish=True)
+
+    def spoiled(name: str) -> str:
+        if len(provider.batches) == 1:
+            first.add(name)
+        return "errored" if name in first else ""
+
+    provider.spoiled = spoiled
+    async with serving_provider(provider) as url, service(tmp_path / "judge.db", vendor, url) as h:
+        done = await h.ended(await h.begin(Budget(calls=3)))
+
+    assert [len(batch.items) for batch in provider.batches] == [3] * 4
+    assert (done.reason, done.counts.by_status) == ("BUDGET_STOPPED", {"ok": 3, "transport_error": 3})
+
+
 class Denying(Provider):
     """A provider that answers each item of a batch with a bill and an error about the account."""
 
