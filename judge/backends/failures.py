@@ -324,8 +324,10 @@ def readable() -> Iterator[None]:
     """
     try:
         yield
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        raise no_reply(f"the endpoint's answer cannot be read ({type(error).__name__})") from None
+    except RecursionError:
+        raise no_reply("the endpoint's answer cannot be read: it is nested too deeply") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        raise no_reply("the endpoint's answer cannot be read: it does not have the form of a reply") from None
 
 
 def no_reply(message: str, usage: Usage | None = None) -> TransportFailed:

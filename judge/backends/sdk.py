@@ -80,7 +80,10 @@ class Sdk:
         self._response_type = httpx2.Response
         self._status_error = vendor.APIStatusError
         self._unsent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
-        self._no_answer = (vendor.APIError, httpx2.HTTPError, aiohttp.ClientError, OSError)
+        self._no_answer = (
+            *(vendor.APIError, httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError),
+            *(aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError),
+        )
 
     async def post(self, path: str, body: Mapping[str, Any], prompt: RenderedPrompt) -> HttpAnswer:
         """Return the answer to one call. Raises a CallFailed."""

@@ -77,7 +77,7 @@ class Vllm:
         self._max_connections, self._proxy = endpoint.max_connections, endpoint.proxy or None
         self._session: aiohttp.ClientSession | None = None
         self._unsent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
-        self._no_answer = (aiohttp.ClientError, OSError)
+        self._no_answer = (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError)
 
     @property
     def capabilities(self) -> Capabilities:

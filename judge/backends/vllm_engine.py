@@ -79,9 +79,9 @@ class VllmEngine:
         try:
             async for output in engine.generate(text, _parameters(prompt), request_id=uuid.uuid4().hex):
                 final = output
-        except (ValueError, VLLMValidationError) as error:
-            # The prompt is the only argument that does not come from our own code.
-            raise PromptTooLong(f"the engine refused the prompt: {type(error).__name__}") from None
+        except (ValueError, VLLMValidationError):
+            # The prompt is the only argument that does not come from our own code, and too long if it is refused.
+            raise PromptTooLong("the engine refused the prompt: it does not fit into the model's context") from None
         if final is None or not final.outputs:
             raise TransportFailed("the engine returned no output")
         return _reply(final, self._model, prompt, round((time.perf_counter() - started) * 1000))

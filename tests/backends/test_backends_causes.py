@@ -5,11 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import re
 import socket
 import ssl
+import zlib
 from collections.abc import Awaitable, Callable, Mapping
+from types import ModuleType
 
+import anthropic
+import httpx2
+import openai
 import pytest
+from aiohttp import client_exceptions, http_exceptions
 
 from judge.backends.anthropic import Anthropic
 from judge.backends.causes import cause_of
@@ -109,7 +116,9 @@ def verification_error() -> ssl.SSLCertVerificationError:
             ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"),
             "no secure connection; is its address https?",
         ),
-        (ValueError("a surprise"), "ValueError"),
+        (ValueError("a surprise"), "the connection failed"),
+        (TimeoutError(), "no answer in time"),
+        (OSError(errno.EADDRNOTAVAIL, "no port"), "this machine has no free port or address for the connection"),
     ],
 )
 def test_the_innermost_error_names_the_cause(innermost: Exception, cause: str) -> None:
@@ -123,3 +132,55 @@ def test_the_innermost_error_names_the_cause(innermost: Exception, cause: str) -
         words = cause_of(outermost)
 
     assert cause == words
+
+
+def errors_of(*libraries: ModuleType) -> list[type[BaseException]]:
+    """Return all classes of errors in *libraries*."""
+    classes = [each for library in libraries for each in list(vars(library).values()) if isinstance(each, type)]
+    return sorted({each for each in classes if issubclass(each, BaseException)}, key=lambda each: each.__qualname__)
+
+
+LIBRARIES = (client_exceptions, http_exceptions, httpx2, openai, anthropic, ssl, socket, asyncio, zlib)
+
+
+@pytest.mark.parametrize("kind", errors_of(*LIBRARIES), ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
+def test_no_error_of_a_library_is_called_by_the_name_of_its_class(kind: type[BaseException]) -> None:
+    """Every error that a client of HTTP can raise has words, alone and behind the one of an SDK."""
+    error = kind.__new__(kind)
+    wrapped = openai.APIConnectionError(request=httpx2.Request("POST", "http://127.0.0.1"))
+    wrapped.__cause__ = error
+
+    for words in (cause_of(error), cause_of(wrapped)):
+        assert words
+        assert not re.search(r"[a-z][A-Z]|Error|Exception|Timeout", words)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (http_exceptions.BadHttpMessage("x"), "the answer is not valid HTTP"),
+        (http_exceptions.BadStatusLine("x"), "the answer is not valid HTTP"),
+        (http_exceptions.LineTooLong("x"), "a header of the answer is too long"),
+        (http_exceptions.InvalidHeader("x"), "a header of the answer is not valid HTTP"),
+        (http_exceptions.TransferEncodingError("zz"), "the answer is not valid HTTP: its chunks cannot be read"),
+        (
+            http_exceptions.TransferEncodingError("Not enough data to satisfy transfer length header."),
+            "the connection was closed in the middle of the answer",
+        ),
+        (http_exceptions.ContentEncodingError("x"), "the answer cannot be decompressed"),
+        (client_exceptions.ServerFingerprintMismatch(b"", b"", "h", 1), "certificate not trusted"),
+        (httpx2.UnsupportedProtocol("x"), "its address is not http or https"),
+        (httpx2.LocalProtocolError("x"), "the request cannot be sent; are extra_headers valid?"),
+    ],
+)
+def test_what_an_answer_that_is_not_http_is_called(error: Exception, cause: str) -> None:
+    """Whatever raises it, it says what is wrong with the answer."""
+    assert cause_of(error) == cause
+
+
+def test_a_failure_of_the_proxy_is_called_so() -> None:
+    """Otherwise the endpoint would be looked for in vain."""
+    error = client_exceptions.ClientProxyConnectionError.__new__(client_exceptions.ClientProxyConnectionError)
+    error.__cause__ = ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+
+    assert cause_of(error) == "at the proxy, connection refused"
