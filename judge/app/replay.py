@@ -62,7 +62,7 @@ def _rebuilt_leaderboard(contents: Contents, request: GetLeaderboardRequest) -> 
         votes = run_votes(
             contents.run, source, contents.answers, contents.ranked_prompts, options.taking, contents.rounds
         )
-        style = style_in(contents.turns, votes) if options.style else None
+        style = style_in(contents.turns, votes) if options.style or options.length_controlled else None
         anchors = anchor_labels(options.anchored_to, contents.labels("ranked")) if options.anchored_to else None
         return spelling.leaderboard_json(encode_leaderboard(build_leaderboard(votes, options, style, anchors)))
     except Precondition as refused:

@@ -81,6 +81,12 @@ def print_leaderboard(leaderboard: Leaderboard, title: str) -> None:
             interval = f" ({level} {spread(rating.by_prompt_interval, digits)})" if known else ""
             by_prompt = f"{rating.by_prompt:.{digits}f}{interval}"
             out.print(f"{rating.contestant}: if each prompt counts once, the win rate is {by_prompt}.")
+        if rating.HasField("length_controlled_win_rate"):
+            error = f" (standard error {rating.length_controlled_error:.3f})" * rating.HasField(
+                "length_controlled_error"
+            )
+            controlled = f"{rating.length_controlled_win_rate:.{digits}f}{error}"
+            out.print(f"{rating.contestant}: length-controlled, the win rate is {controlled}.")
     for finding in leaderboard.goodness_of_fit.findings:
         out.print(finding)
     _print_methods(leaderboard)

@@ -18,7 +18,7 @@ from click.core import ParameterSource
 
 C = TypeVar("C", bound="Callable[..., Any]")
 ALPACA_EVAL, ARENA_HARD, ARENA_HARD_2, MT_BENCH = "alpaca-eval", "arena-hard", "arena-hard-v2", "mt-bench"
-PER_VERDICT = ("reconcile", "decisive_weight")
+PER_VERDICT = ("reconcile", "decisive_weight", "length_controlled")
 """Options of verdicts and labels, which do not apply to a file of battles."""
 
 
@@ -32,12 +32,15 @@ class Preset:
 
 RANKINGS: Mapping[str, Preset] = {
     ALPACA_EVAL: Preset(
-        meaning="AlpacaEval's win rate, the mean preference over the baseline, with its standard error",
+        meaning="AlpacaEval's win rate, the mean preference over the baseline, with its standard error, and the "
+        "length-controlled win rate. That is estimated without AlpacaEval's lasso and gamed baselines, so it differs "
+        "somewhat from the published figure",
         options={
             "method": "win-rate",
             "reference_contestant": "gpt4_1106_preview",
             "reconcile": "soft",
             "inference": "unclustered",
+            "length_controlled": True,
         },
     ),
     ARENA_HARD: Preset(
@@ -109,7 +112,7 @@ def print_preset(context: click.Context, name: str, preset: Preset, unused: tupl
     *unused* are the parameters that do not apply to what is ranked.
     """
     spelled = {each.name: each.opts[0] for each in context.command.params}
-    texts = {key: f"{spelled[key]} {_text(value)}" for key, value in preset.options.items()}
+    texts = {key: _spelled(spelled[key], value) for key, value in preset.options.items()}
     used = {key: text for key, text in texts.items() if key not in unused}
     kept = [text for key, text in used.items() if is_from_preset(context, key)]
     replaced = [text for key, text in used.items() if not is_from_preset(context, key)]
@@ -129,8 +132,14 @@ def _given(context: click.Context, preset: Preset, unused: tuple[str, ...]) -> s
         if key not in unused and not is_from_preset(context, key):
             kind, value = parameters[key].type, context.params[key]
             word = kind.normalize_choice(value, context) if isinstance(kind, click.Choice) and value else value
-            given.append(f"{parameters[key].opts[0]} {_text(word)}")
+            option = parameters[key].secondary_opts[0] if value is False else parameters[key].opts[0]
+            given.append(_spelled(option, word))
     return ", ".join(given)
+
+
+def _spelled(option: str, value: object) -> str:
+    """An option with its value, as it is given on the command line."""
+    return option if isinstance(value, bool) else f"{option} {_text(value)}"
 
 
 def _text(value: object) -> str:

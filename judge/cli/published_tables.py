@@ -39,7 +39,10 @@ def _alpaca_eval(rating: Rating) -> tuple[str, ...]:
     n = rating.wins + rating.losses + rating.ties
     error = _percent(rating.standard_error) if rating.HasField("standard_error") else NOTHING
     discrete = _percent((rating.wins + rating.ties / 2) / n) if n else NOTHING
-    return _percent(rating.rating), error, discrete, f"{n:,}"
+    controlled = (
+        _percent(rating.length_controlled_win_rate) if rating.HasField("length_controlled_win_rate") else NOTHING
+    )
+    return controlled, _percent(rating.rating), error, discrete, f"{n:,}"
 
 
 def _arena_hard(rating: Rating) -> tuple[str, ...]:
@@ -69,7 +72,9 @@ def _elo(win_rate: float) -> str:
 
 _SCORES = _Layout(("score", "{level} interval", "Elo", "games"), _arena_hard)
 _LAYOUTS: Mapping[str, _Layout] = {
-    ALPACA_EVAL: _Layout(("win rate", "standard\nerror", "discrete\nwin rate", "n"), _alpaca_eval),
+    ALPACA_EVAL: _Layout(
+        ("length-controlled\nwin rate", "win rate", "standard\nerror", "discrete\nwin rate", "n"), _alpaca_eval
+    ),
     ARENA_HARD: _SCORES,
     ARENA_HARD_2: _SCORES,
     MT_BENCH: _Layout(("win", "loss", "tie", "win rate", "loss rate", "adjusted\nwin rate"), _mt_bench),

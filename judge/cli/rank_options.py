@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -110,9 +111,29 @@ _OPTIONS = (
     _option("--decisive-weight", help="How many battles a decisive Likert verdict counts as."),
     _option("--reconcile", type=_choice("reconcile"), help=RECONCILE_HELP),
     click.option("--parser", help=PARSER_HELP),
+    click.option(
+        "--length-controlled/--no-length-controlled",
+        default=None,
+        help="Also estimate win rates as if all outputs were equally long.",
+    ),
+    click.option(
+        "--difficulties",
+        type=click.Path(dir_okay=False, exists=True, path_type=Path),
+        help="A table with the difficulty of each prompt (prompt_id or instruction, and instruction_difficulty), for "
+        "--length-controlled. By default, they are fitted.",
+    ),
     click.option("--largest", is_flag=True, help="If not everyone can be compared, rank the largest group that can."),
     _option("--seed", help="Seed of everything that is drawn at random."),
 )
+
+
+def _difficulties(path: Path) -> list[tuple[str, float]]:
+    """Read the difficulty of each prompt. Raises InvalidInput with the file and the row that is wrong."""
+    from judge.formats.alpaca_eval import difficulty  # noqa: PLC0415  # when needed
+    from judge.formats.containers import rows_of  # noqa: PLC0415
+    from judge.formats.importing import parsed_row  # noqa: PLC0415
+
+    return [row for place, number, each in rows_of(path) for row in parsed_row(path, place, difficulty, number, each)]
 
 
 def ranking(command: C) -> C:
@@ -127,6 +148,7 @@ def ranking_options(
     by: str | None,
     anchor: tuple[str, float] | None,
     largest: bool,
+    difficulties: Path | None,
     **fields: Any,  # noqa: ANN401  # options that have the names of the message's fields
 ) -> RankingOptions:
     """Build the message from the values of the command's options. None is not sent.
@@ -143,5 +165,9 @@ def ranking_options(
     return ranking_service_pb2.RankingOptions(
         by_category=by == "category",
         anchor=ranking_service_pb2.Anchor(contestant=anchor[0], rating=anchor[1]) if anchor else None,
+        difficulties=[
+            ranking_service_pb2.PromptDifficulty(prompt_id=prompt_id, difficulty=difficulty)
+            for prompt_id, difficulty in (_difficulties(difficulties) if difficulties else ())
+        ],
         **fields,
     )

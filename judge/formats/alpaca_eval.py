@@ -98,6 +98,15 @@ def _annotation(pairs: Pairs, _: int, row: Row) -> list[Item]:
     return pairs.new((prompt, left, right, label, *notes))
 
 
+def difficulty(_: int, row: Row) -> tuple[tuple[str, float]]:
+    """Read the difficulty of a prompt, which is named by its id or its instruction."""
+    value = fields.number(row, "instruction_difficulty")
+    if value is None:
+        raise KeyError("instruction_difficulty")
+    named = fields.first(row, "prompt_id") is not None
+    return ((fields.identifier(row, "prompt_id") if named else _prompt(row).prompt_id, value),)
+
+
 def _prompt(row: Row) -> Prompt:
     texts = (fields.needed_text(row, "instruction"), fields.text(row, "input"))
     text = "\n\n".join(filter(None, texts))

@@ -9,6 +9,7 @@ from judge.ranking.goodness_of_fit import FitReport
 from judge.ranking.options import TIES, RankOptions
 from judge.stats.cluster_intervals import Estimate
 from judge.stats.equivalence import Answer
+from judge.stats.length_control import LengthControl
 from judge.stats.scorecard import Block
 from judge.stats.tie_rules import HALF_WIN
 from judge.stats.variance import Component
@@ -46,6 +47,8 @@ class RatingRow:
     """Of win rates: the standard error over what the interval is over, not limited to what shares can vary."""
     counts: tuple[int, int, int] | None = None
     """Of win rates: the wins, losses and ties against the reference contestant."""
+    length_controlled: LengthControl | None = None
+    """The win rate if all outputs were equally long, if the options ask for it."""
 
 
 @dataclass(frozen=True, slots=True)

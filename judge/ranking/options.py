@@ -75,6 +75,10 @@ class RankOptions:
     goodness_of_fit: bool = False
     decisive: float = RANKING.decisive_weight
     """How many votes a verdict of full strength on a Likert scale counts for."""
+    length_controlled: bool = False
+    """Also estimate win rates as if all outputs were equally long."""
+    difficulties: tuple[tuple[str, float], ...] = ()
+    """The difficulty of each prompt, for length-controlled win rates."""
 
     @property
     def taking(self) -> Taking:
@@ -118,6 +122,7 @@ class RankOptions:
                 )
         self._check_anchors()
         self._check_method()
+        self._check_length_control()
         self._check_margins()
         self._check_bootstrap()
         self._check_anchoring()
@@ -166,6 +171,16 @@ class RankOptions:
             )
         if self.strata and self.inference != "new-prompts":
             raise InvalidInput("options.strata", f"strata need inference new-prompts, not {self.inference}")
+
+    def _check_length_control(self) -> None:
+        if self.length_controlled and self.method != "win-rate":
+            raise InvalidInput(
+                "options.length_controlled", f"length-controlled win rates need method win-rate, not {self.method}"
+            )
+        if self.difficulties and not self.length_controlled:
+            raise InvalidInput("options.difficulties", "difficulties are for length-controlled win rates")
+        if not all(math.isfinite(difficulty) for _, difficulty in self.difficulties):
+            raise InvalidInput("options.difficulties", "a difficulty must be a finite number")
 
     def _check_margins(self) -> None:
         margins = {"within": self.within, "within_win_rate": self.within_win_rate}

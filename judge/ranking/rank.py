@@ -18,6 +18,7 @@ from judge.domain.source import Source
 from judge.ranking.anchoring import AnchorLabels
 from judge.ranking.battles import FEWEST_PROMPTS, BattleDesign, Style, battle_design
 from judge.ranking.leaderboard import Leaderboard, LeaveOneOut
+from judge.ranking.length_control import add_length_control
 from judge.ranking.methods import fit_leaderboard
 from judge.ranking.options import TIES, RankOptions
 from judge.ranking.standings import adjust_standings, share_rows
@@ -40,11 +41,14 @@ def build_leaderboard(
 ) -> Leaderboard:
     """Rank the contestants by *votes*, with the slices and the sensitivity checks that *options* ask for.
 
-    *style* adds covariates to the fit, and *labels* are what the ratings are anchored to. Raises what `rank` raises,
-    and InvalidInput for a target category that no vote is on.
+    *style* adds covariates to the fit, or has the lengths of length-controlled win rates; *labels* are what the ratings
+    are anchored to. Raises what `rank` raises, and InvalidInput for a target category that no vote is on.
     """
+    lengths, style = (style, None) if options.length_controlled else (None, style)
     design = battle_design(votes, options, style)
     leaderboard = rank(replace(design, votes=votes, labels=labels), options)
+    if lengths is not None:
+        leaderboard = add_length_control(leaderboard, votes, options, lengths)
     if options.variance:
         leaderboard = replace(leaderboard, variance=variance_of(votes))
     if votes.adaptive:

@@ -286,6 +286,8 @@ def rank_options(message: ranking_service_pb2.RankingOptions) -> RankOptions:
             variance=message.variance,
             decisive=message.decisive_weight,
             goodness_of_fit=message.goodness_of_fit,
+            length_controlled=message.length_controlled,
+            difficulties=tuple((row.prompt_id, row.difficulty) for row in message.difficulties),
         )
     )
 

@@ -40,6 +40,8 @@ def encode_leaderboard(leaderboard: Leaderboard) -> leaderboard_pb2.Leaderboard:
                 wins=row.counts[0] if row.counts else None,
                 losses=row.counts[1] if row.counts else None,
                 ties=row.counts[2] if row.counts else None,
+                length_controlled_win_rate=row.length_controlled.win_rate if row.length_controlled else None,
+                length_controlled_error=row.length_controlled.standard_error if row.length_controlled else None,
             )
             for row in leaderboard.ratings
         ],

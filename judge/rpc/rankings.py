@@ -42,7 +42,7 @@ class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
         dataset = resource_id("datasets", "dataset", request.dataset) if request.dataset else ""
         source = Source.parse(request.source)
         votes = await votes_of(self._store, TENANT, dataset, source, options.taking)
-        style = await style_of(self._store, TENANT, votes) if options.style else None
+        style = await style_of(self._store, TENANT, votes) if options.style or options.length_controlled else None
         labels = await self._labels(votes, options)
         leaderboard = await self._fits.run(lambda: build_leaderboard(votes, options, style, labels))
         return pb.GetLeaderboardResponse(leaderboard=encode_leaderboard(leaderboard), versions=versions())
@@ -84,6 +84,7 @@ def _check_needs_no_dataset(options: RankOptions) -> None:
         "anchored_to": options.anchored_to is not None,
         "variance": options.variance,
         "decisive_weight": options.decisive != RankOptions().decisive,
+        "length_controlled": options.length_controlled,
     }
     names = [name for name, is_given in given.items() if is_given]
     if names:

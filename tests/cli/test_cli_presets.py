@@ -56,22 +56,29 @@ def rating(home: Path, *options: str) -> dict[str, Any]:
 def test_a_preset_is_its_options(folder: Path) -> None:
     """The leaderboard is that of the options that stderr names."""
     preset = judge(folder, "rank", "labels:weighted", "--dataset", "d", "--as", "alpaca-eval", "--reference", "base")
-    options = ("--method", "win-rate", "--reference", "base", "--reconcile", "soft", "--inference", "unclustered")
+    options = ["--method", "win-rate", "--reference", "base", "--reconcile", "soft", "--inference", "unclustered"]
+    options += ["--length-controlled"]
 
-    assert "It sets --method win-rate, --reconcile soft, --inference unclustered.\n" in preset.stderr
+    named = "It sets --method win-rate, --reconcile soft, --inference unclustered, --length-controlled.\n"
+    assert named in preset.stderr
     assert "Given instead of --reference gpt4_1106_preview: --reference base.\n" in preset.stderr
     assert rating(folder, "--as", "alpaca-eval", "--reference", "base") == rating(folder, *options)
 
 
 def test_an_option_beside_a_preset_wins_and_is_named(folder: Path) -> None:
-    """Enums are named by their words."""
-    given = ("--as", "alpaca-eval", "--reference", "base", "--reconcile", "tie")
+    """Enums are named by their words, and flags by themselves."""
+    given = ("--as", "alpaca-eval", "--reference", "base", "--reconcile", "tie", "--no-length-controlled")
 
     result = judge(folder, "rank", "labels:weighted", "--dataset", "d", *given)
 
-    named = "Given instead of --reference gpt4_1106_preview, --reconcile soft: --reference base, --reconcile tie.\n"
+    named = (
+        "Given instead of --reference gpt4_1106_preview, --reconcile soft, --length-controlled: --reference base, "
+        "--reconcile tie, --no-length-controlled.\n"
+    )
     assert named in result.stderr
-    assert rating(folder, *given)["rating"] == pytest.approx(2.5 / 6, abs=1e-6)
+    row = rating(folder, *given)
+    assert row["rating"] == pytest.approx(2.5 / 6, abs=1e-6)
+    assert "length_controlled_win_rate" not in row
 
 
 def test_the_published_baseline_without_a_battle_asks_for_another(folder: Path) -> None:
@@ -88,8 +95,33 @@ def test_alpaca_evals_figures_are_those_of_its_formulas(folder: Path) -> None:
 
     shares = [preference - 1 for preference in PREFERENCES]
     error = 100 * stdev(shares) / len(shares) ** 0.5
-    cells = result.stdout.splitlines()[3].split()
-    assert cells == ["new", f"{100 * mean(shares):.2f}", f"{error:.2f}", "41.67", "6"]
+    name, controlled, *cells = result.stdout.splitlines()[3].split()
+    assert (name, cells) == ("new", [f"{100 * mean(shares):.2f}", f"{error:.2f}", "41.67", "6"])
+    # All outputs are equally long, so there is nothing to control for.
+    assert float(controlled) == pytest.approx(100 * mean(shares), abs=0.05)
+    words = " ".join(result.stdout.split())
+    assert "a single contestant does not tell them" in words
+    assert "new: length-controlled, the win rate is 0.475 (standard error 0.1" in words
+
+
+def test_difficulties_of_a_file_are_used_and_said_to_be(folder: Path) -> None:
+    """Prompts are named by their instruction. A prompt without a difficulty is named."""
+    arguments = ("rank", "labels:weighted", "--dataset", "d", "--as", "alpaca-eval", "--reference", "base")
+    lines = [f"Say {number}.,{number / 2}\n" for number in range(6)]
+    (folder / "whole.csv").write_text("instruction,instruction_difficulty\n" + "".join(lines), "utf-8")
+    (folder / "part.csv").write_text("instruction,instruction_difficulty\n" + lines[0], "utf-8")
+
+    whole = judge(folder, *arguments, "--difficulties", folder / "whole.csv")
+    part = judge(folder, *arguments, "--difficulties", folder / "part.csv")
+
+    assert "the difficulties of prompts were given." in " ".join(whole.stdout.split())
+    assert "no difficulty is given for the prompt" in str(part.exception)
+
+
+def test_length_control_needs_win_rates(folder: Path) -> None:
+    result = judge(folder, "rank", "labels:weighted", "--dataset", "d", "--length-controlled")
+
+    assert "length-controlled win rates need method win-rate, not bradley-terry" in str(result.exception)
 
 
 def test_a_file_of_battles_takes_no_rule_for_orders(tmp_path: Path) -> None:

@@ -697,6 +697,8 @@ class Rating(_message.Message):
     WINS_FIELD_NUMBER: _builtins.int
     LOSSES_FIELD_NUMBER: _builtins.int
     TIES_FIELD_NUMBER: _builtins.int
+    LENGTH_CONTROLLED_WIN_RATE_FIELD_NUMBER: _builtins.int
+    LENGTH_CONTROLLED_ERROR_FIELD_NUMBER: _builtins.int
     contestant: _builtins.str
     """The contestant."""
     rating: _builtins.float
@@ -735,6 +737,10 @@ class Rating(_message.Message):
     """Of win rates: the votes with a score below 0.5."""
     ties: _builtins.int
     """Of win rates: the votes with a score of exactly 0.5."""
+    length_controlled_win_rate: _builtins.float
+    """Of win rates: the win rate if the outputs of both sides were equally long, if requested."""
+    length_controlled_error: _builtins.float
+    """Its standard error."""
     @_builtins.property
     def interval(self) -> _outcome_pb2.Interval:
         """Its interval."""
@@ -767,15 +773,21 @@ class Rating(_message.Message):
         wins: _builtins.int | None = ...,
         losses: _builtins.int | None = ...,
         ties: _builtins.int | None = ...,
+        length_controlled_win_rate: _builtins.float | None = ...,
+        length_controlled_error: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_by_prompt", b"_by_prompt", "_expected_score", b"_expected_score", "_losses", b"_losses", "_order_sd", b"_order_sd", "_probability_best", b"_probability_best", "_standard_error", b"_standard_error", "_ties", b"_ties", "_wins", b"_wins", "by_prompt", b"by_prompt", "by_prompt_interval", b"by_prompt_interval", "expected_score", b"expected_score", "interval", b"interval", "losses", b"losses", "order_sd", b"order_sd", "probability_best", b"probability_best", "rank_interval", b"rank_interval", "standard_error", b"standard_error", "ties", b"ties", "wins", b"wins"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_by_prompt", b"_by_prompt", "_expected_score", b"_expected_score", "_length_controlled_error", b"_length_controlled_error", "_length_controlled_win_rate", b"_length_controlled_win_rate", "_losses", b"_losses", "_order_sd", b"_order_sd", "_probability_best", b"_probability_best", "_standard_error", b"_standard_error", "_ties", b"_ties", "_wins", b"_wins", "by_prompt", b"by_prompt", "by_prompt_interval", b"by_prompt_interval", "expected_score", b"expected_score", "interval", b"interval", "length_controlled_error", b"length_controlled_error", "length_controlled_win_rate", b"length_controlled_win_rate", "losses", b"losses", "order_sd", b"order_sd", "probability_best", b"probability_best", "rank_interval", b"rank_interval", "standard_error", b"standard_error", "ties", b"ties", "wins", b"wins"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_by_prompt", b"_by_prompt", "_expected_score", b"_expected_score", "_losses", b"_losses", "_order_sd", b"_order_sd", "_probability_best", b"_probability_best", "_standard_error", b"_standard_error", "_ties", b"_ties", "_wins", b"_wins", "by_prompt", b"by_prompt", "by_prompt_interval", b"by_prompt_interval", "contestant", b"contestant", "expected_score", b"expected_score", "interval", b"interval", "interval_method", b"interval_method", "losses", b"losses", "n", b"n", "order_sd", b"order_sd", "probability_best", b"probability_best", "prompts", b"prompts", "rank", b"rank", "rank_interval", b"rank_interval", "rating", b"rating", "standard_error", b"standard_error", "ties", b"ties", "wins", b"wins"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_by_prompt", b"_by_prompt", "_expected_score", b"_expected_score", "_length_controlled_error", b"_length_controlled_error", "_length_controlled_win_rate", b"_length_controlled_win_rate", "_losses", b"_losses", "_order_sd", b"_order_sd", "_probability_best", b"_probability_best", "_standard_error", b"_standard_error", "_ties", b"_ties", "_wins", b"_wins", "by_prompt", b"by_prompt", "by_prompt_interval", b"by_prompt_interval", "contestant", b"contestant", "expected_score", b"expected_score", "interval", b"interval", "interval_method", b"interval_method", "length_controlled_error", b"length_controlled_error", "length_controlled_win_rate", b"length_controlled_win_rate", "losses", b"losses", "n", b"n", "order_sd", b"order_sd", "probability_best", b"probability_best", "prompts", b"prompts", "rank", b"rank", "rank_interval", b"rank_interval", "rating", b"rating", "standard_error", b"standard_error", "ties", b"ties", "wins", b"wins"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__by_prompt: _TypeAlias = _typing.Literal["by_prompt"]  # noqa: Y015
     _WhichOneofArgType__by_prompt: _TypeAlias = _typing.Literal["_by_prompt", b"_by_prompt"]  # noqa: Y015
     _WhichOneofReturnType__expected_score: _TypeAlias = _typing.Literal["expected_score"]  # noqa: Y015
     _WhichOneofArgType__expected_score: _TypeAlias = _typing.Literal["_expected_score", b"_expected_score"]  # noqa: Y015
+    _WhichOneofReturnType__length_controlled_error: _TypeAlias = _typing.Literal["length_controlled_error"]  # noqa: Y015
+    _WhichOneofArgType__length_controlled_error: _TypeAlias = _typing.Literal["_length_controlled_error", b"_length_controlled_error"]  # noqa: Y015
+    _WhichOneofReturnType__length_controlled_win_rate: _TypeAlias = _typing.Literal["length_controlled_win_rate"]  # noqa: Y015
+    _WhichOneofArgType__length_controlled_win_rate: _TypeAlias = _typing.Literal["_length_controlled_win_rate", b"_length_controlled_win_rate"]  # noqa: Y015
     _WhichOneofReturnType__losses: _TypeAlias = _typing.Literal["losses"]  # noqa: Y015
     _WhichOneofArgType__losses: _TypeAlias = _typing.Literal["_losses", b"_losses"]  # noqa: Y015
     _WhichOneofReturnType__order_sd: _TypeAlias = _typing.Literal["order_sd"]  # noqa: Y015
@@ -792,6 +804,10 @@ class Rating(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__by_prompt) -> _WhichOneofReturnType__by_prompt | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_score) -> _WhichOneofReturnType__expected_score | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__length_controlled_error) -> _WhichOneofReturnType__length_controlled_error | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__length_controlled_win_rate) -> _WhichOneofReturnType__length_controlled_win_rate | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__losses) -> _WhichOneofReturnType__losses | None: ...
     @_typing.overload

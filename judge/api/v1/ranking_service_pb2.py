@@ -26,7 +26,7 @@ from judge.api.v1 import leaderboard_pb2 as judge_dot_api_dot_v1_dot_leaderboard
 from judge.api.v1 import outcome_pb2 as judge_dot_api_dot_v1_dot_outcome__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"judge/api/v1/ranking_service.proto\x12\x0cjudge.api.v1\x1a\x1ejudge/api/v1/leaderboard.proto\x1a\x1ajudge/api/v1/outcome.proto\",\n\x06\x41nchor\x12\x12\n\ncontestant\x18\x01 \x01(\t\x12\x0e\n\x06rating\x18\x02 \x01(\x01\"\x89\x07\n\x0eRankingOptions\x12+\n\x06method\x18\x01 \x01(\x0e\x32\x1b.judge.api.v1.RankingMethod\x12\t\n\x01k\x18\x02 \x01(\x01\x12\r\n\x05start\x18\x03 \x01(\x01\x12\r\n\x05level\x18\x04 \x01(\x01\x12\x1c\n\x14reference_contestant\x18\x05 \x01(\t\x12*\n\treconcile\x18\x06 \x01(\x0e\x32\x17.judge.api.v1.Reconcile\x12\x13\n\x0b\x62y_category\x18\x07 \x01(\x08\x12\"\n\x05slice\x18\x08 \x01(\x0b\x32\x13.judge.api.v1.Slice\x12,\n\ndegenerate\x18\t \x01(\x0e\x32\x18.judge.api.v1.Degenerate\x12\x0e\n\x06parser\x18\n \x01(\t\x12(\n\x05scale\x18\x0b \x01(\x0e\x32\x19.judge.api.v1.RatingScale\x12*\n\tinference\x18\x0c \x01(\x0e\x32\x17.judge.api.v1.Inference\x12\x0e\n\x06strata\x18\r \x01(\x08\x12\x17\n\x0fposition_effect\x18\x0e \x01(\x08\x12\r\n\x05ridge\x18\x0f \x01(\x01\x12$\n\x06\x61nchor\x18\x10 \x01(\x0b\x32\x14.judge.api.v1.Anchor\x12\r\n\x05pairs\x18\x11 \x01(\x08\x12,\n\nadjustment\x18\x12 \x01(\x0e\x32\x18.judge.api.v1.Adjustment\x12\x1c\n\x14\x64ifference_to_detect\x18\x13 \x01(\x01\x12\x19\n\x11target_categories\x18\x14 \x03(\t\x12\x14\n\x0cpermutations\x18\x15 \x01(\x05\x12\x0c\n\x04seed\x18\x16 \x01(\x03\x12\r\n\x05style\x18\x17 \x01(\x08\x12\x15\n\rleave_one_out\x18\x18 \x01(\x08\x12/\n\tintervals\x18\x19 \x01(\x0e\x32\x1c.judge.api.v1.IntervalMethod\x12\x12\n\nreplicates\x18\x1a \x01(\x05\x12\x13\n\x0b\x61nchored_to\x18\x1b \x01(\t\x12\x10\n\x08variance\x18\x1c \x01(\x08\x12\x17\n\x0f\x64\x65\x63isive_weight\x18\x1d \x01(\x01\x12%\n\x07\x61nchors\x18\x1e \x03(\x0b\x32\x14.judge.api.v1.Anchor\x12\x17\n\x0fgoodness_of_fit\x18\x1f \x01(\x08\x12\x0e\n\x06within\x18  \x01(\x01\x12\x17\n\x0fwithin_win_rate\x18! \x01(\x01\"g\n\x15GetLeaderboardRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12-\n\x07options\x18\x03 \x01(\x0b\x32\x1c.judge.api.v1.RankingOptions\"\xbf\x01\n\x16GetLeaderboardResponse\x12.\n\x0bleaderboard\x18\x01 \x01(\x0b\x32\x19.judge.api.v1.Leaderboard\x12\x44\n\x08versions\x18\x02 \x03(\x0b\x32\x32.judge.api.v1.GetLeaderboardResponse.VersionsEntry\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x80\x01\n\x06\x42\x61ttle\x12\x0c\n\x04left\x18\x01 \x01(\t\x12\r\n\x05right\x18\x02 \x01(\t\x12&\n\x07outcome\x18\x03 \x01(\x0e\x32\x15.judge.api.v1.Outcome\x12\x13\n\x06weight\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\tprompt_id\x18\x05 \x01(\tB\t\n\x07_weight\"\x83\x01\n\rBattleColumns\x12\r\n\x05names\x18\x01 \x03(\t\x12\x0c\n\x04left\x18\x02 \x03(\x05\x12\r\n\x05right\x18\x03 \x03(\x05\x12&\n\x07outcome\x18\x04 \x03(\x0e\x32\x15.judge.api.v1.Outcome\x12\x0e\n\x06weight\x18\x05 \x03(\x01\x12\x0e\n\x06prompt\x18\x06 \x03(\x05\"\x98\x01\n\x12RankBattlesRequest\x12-\n\x07options\x18\x01 \x01(\x0b\x32\x1c.judge.api.v1.RankingOptions\x12%\n\x07\x62\x61ttles\x18\x02 \x03(\x0b\x32\x14.judge.api.v1.Battle\x12,\n\x07\x63olumns\x18\x03 \x01(\x0b\x32\x1b.judge.api.v1.BattleColumns\"E\n\x13RankBattlesResponse\x12.\n\x0bleaderboard\x18\x01 \x01(\x0b\x32\x19.judge.api.v1.Leaderboard*W\n\nDegenerate\x12\x1a\n\x16\x44\x45GENERATE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44\x45GENERATE_REFUSE\x10\x01\x12\x16\n\x12\x44\x45GENERATE_LARGEST\x10\x02\x32\xc3\x01\n\x0eRankingService\x12[\n\x0eGetLeaderboard\x12#.judge.api.v1.GetLeaderboardRequest\x1a$.judge.api.v1.GetLeaderboardResponse\x12T\n\x0bRankBattles\x12 .judge.api.v1.RankBattlesRequest\x1a!.judge.api.v1.RankBattlesResponse(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"judge/api/v1/ranking_service.proto\x12\x0cjudge.api.v1\x1a\x1ejudge/api/v1/leaderboard.proto\x1a\x1ajudge/api/v1/outcome.proto\",\n\x06\x41nchor\x12\x12\n\ncontestant\x18\x01 \x01(\t\x12\x0e\n\x06rating\x18\x02 \x01(\x01\"9\n\x10PromptDifficulty\x12\x11\n\tprompt_id\x18\x01 \x01(\t\x12\x12\n\ndifficulty\x18\x02 \x01(\x01\"\xda\x07\n\x0eRankingOptions\x12+\n\x06method\x18\x01 \x01(\x0e\x32\x1b.judge.api.v1.RankingMethod\x12\t\n\x01k\x18\x02 \x01(\x01\x12\r\n\x05start\x18\x03 \x01(\x01\x12\r\n\x05level\x18\x04 \x01(\x01\x12\x1c\n\x14reference_contestant\x18\x05 \x01(\t\x12*\n\treconcile\x18\x06 \x01(\x0e\x32\x17.judge.api.v1.Reconcile\x12\x13\n\x0b\x62y_category\x18\x07 \x01(\x08\x12\"\n\x05slice\x18\x08 \x01(\x0b\x32\x13.judge.api.v1.Slice\x12,\n\ndegenerate\x18\t \x01(\x0e\x32\x18.judge.api.v1.Degenerate\x12\x0e\n\x06parser\x18\n \x01(\t\x12(\n\x05scale\x18\x0b \x01(\x0e\x32\x19.judge.api.v1.RatingScale\x12*\n\tinference\x18\x0c \x01(\x0e\x32\x17.judge.api.v1.Inference\x12\x0e\n\x06strata\x18\r \x01(\x08\x12\x17\n\x0fposition_effect\x18\x0e \x01(\x08\x12\r\n\x05ridge\x18\x0f \x01(\x01\x12$\n\x06\x61nchor\x18\x10 \x01(\x0b\x32\x14.judge.api.v1.Anchor\x12\r\n\x05pairs\x18\x11 \x01(\x08\x12,\n\nadjustment\x18\x12 \x01(\x0e\x32\x18.judge.api.v1.Adjustment\x12\x1c\n\x14\x64ifference_to_detect\x18\x13 \x01(\x01\x12\x19\n\x11target_categories\x18\x14 \x03(\t\x12\x14\n\x0cpermutations\x18\x15 \x01(\x05\x12\x0c\n\x04seed\x18\x16 \x01(\x03\x12\r\n\x05style\x18\x17 \x01(\x08\x12\x15\n\rleave_one_out\x18\x18 \x01(\x08\x12/\n\tintervals\x18\x19 \x01(\x0e\x32\x1c.judge.api.v1.IntervalMethod\x12\x12\n\nreplicates\x18\x1a \x01(\x05\x12\x13\n\x0b\x61nchored_to\x18\x1b \x01(\t\x12\x10\n\x08variance\x18\x1c \x01(\x08\x12\x17\n\x0f\x64\x65\x63isive_weight\x18\x1d \x01(\x01\x12%\n\x07\x61nchors\x18\x1e \x03(\x0b\x32\x14.judge.api.v1.Anchor\x12\x17\n\x0fgoodness_of_fit\x18\x1f \x01(\x08\x12\x0e\n\x06within\x18  \x01(\x01\x12\x17\n\x0fwithin_win_rate\x18! \x01(\x01\x12\x19\n\x11length_controlled\x18\" \x01(\x08\x12\x34\n\x0c\x64ifficulties\x18# \x03(\x0b\x32\x1e.judge.api.v1.PromptDifficulty\"g\n\x15GetLeaderboardRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12-\n\x07options\x18\x03 \x01(\x0b\x32\x1c.judge.api.v1.RankingOptions\"\xbf\x01\n\x16GetLeaderboardResponse\x12.\n\x0bleaderboard\x18\x01 \x01(\x0b\x32\x19.judge.api.v1.Leaderboard\x12\x44\n\x08versions\x18\x02 \x03(\x0b\x32\x32.judge.api.v1.GetLeaderboardResponse.VersionsEntry\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x80\x01\n\x06\x42\x61ttle\x12\x0c\n\x04left\x18\x01 \x01(\t\x12\r\n\x05right\x18\x02 \x01(\t\x12&\n\x07outcome\x18\x03 \x01(\x0e\x32\x15.judge.api.v1.Outcome\x12\x13\n\x06weight\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\tprompt_id\x18\x05 \x01(\tB\t\n\x07_weight\"\x83\x01\n\rBattleColumns\x12\r\n\x05names\x18\x01 \x03(\t\x12\x0c\n\x04left\x18\x02 \x03(\x05\x12\r\n\x05right\x18\x03 \x03(\x05\x12&\n\x07outcome\x18\x04 \x03(\x0e\x32\x15.judge.api.v1.Outcome\x12\x0e\n\x06weight\x18\x05 \x03(\x01\x12\x0e\n\x06prompt\x18\x06 \x03(\x05\"\x98\x01\n\x12RankBattlesRequest\x12-\n\x07options\x18\x01 \x01(\x0b\x32\x1c.judge.api.v1.RankingOptions\x12%\n\x07\x62\x61ttles\x18\x02 \x03(\x0b\x32\x14.judge.api.v1.Battle\x12,\n\x07\x63olumns\x18\x03 \x01(\x0b\x32\x1b.judge.api.v1.BattleColumns\"E\n\x13RankBattlesResponse\x12.\n\x0bleaderboard\x18\x01 \x01(\x0b\x32\x19.judge.api.v1.Leaderboard*W\n\nDegenerate\x12\x1a\n\x16\x44\x45GENERATE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44\x45GENERATE_REFUSE\x10\x01\x12\x16\n\x12\x44\x45GENERATE_LARGEST\x10\x02\x32\xc3\x01\n\x0eRankingService\x12[\n\x0eGetLeaderboard\x12#.judge.api.v1.GetLeaderboardRequest\x1a$.judge.api.v1.GetLeaderboardResponse\x12T\n\x0bRankBattles\x12 .judge.api.v1.RankBattlesRequest\x1a!.judge.api.v1.RankBattlesResponse(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,26 +35,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETLEADERBOARDRESPONSE_VERSIONSENTRY']._loaded_options = None
   _globals['_GETLEADERBOARDRESPONSE_VERSIONSENTRY']._serialized_options = b'8\001'
-  _globals['_DEGENERATE']._serialized_start=1856
-  _globals['_DEGENERATE']._serialized_end=1943
+  _globals['_DEGENERATE']._serialized_start=1996
+  _globals['_DEGENERATE']._serialized_end=2083
   _globals['_ANCHOR']._serialized_start=112
   _globals['_ANCHOR']._serialized_end=156
-  _globals['_RANKINGOPTIONS']._serialized_start=159
-  _globals['_RANKINGOPTIONS']._serialized_end=1064
-  _globals['_GETLEADERBOARDREQUEST']._serialized_start=1066
-  _globals['_GETLEADERBOARDREQUEST']._serialized_end=1169
-  _globals['_GETLEADERBOARDRESPONSE']._serialized_start=1172
-  _globals['_GETLEADERBOARDRESPONSE']._serialized_end=1363
-  _globals['_GETLEADERBOARDRESPONSE_VERSIONSENTRY']._serialized_start=1316
-  _globals['_GETLEADERBOARDRESPONSE_VERSIONSENTRY']._serialized_end=1363
-  _globals['_BATTLE']._serialized_start=1366
-  _globals['_BATTLE']._serialized_end=1494
-  _globals['_BATTLECOLUMNS']._serialized_start=1497
-  _globals['_BATTLECOLUMNS']._serialized_end=1628
-  _globals['_RANKBATTLESREQUEST']._serialized_start=1631
-  _globals['_RANKBATTLESREQUEST']._serialized_end=1783
-  _globals['_RANKBATTLESRESPONSE']._serialized_start=1785
-  _globals['_RANKBATTLESRESPONSE']._serialized_end=1854
-  _globals['_RANKINGSERVICE']._serialized_start=1946
-  _globals['_RANKINGSERVICE']._serialized_end=2141
+  _globals['_PROMPTDIFFICULTY']._serialized_start=158
+  _globals['_PROMPTDIFFICULTY']._serialized_end=215
+  _globals['_RANKINGOPTIONS']._serialized_start=218
+  _globals['_RANKINGOPTIONS']._serialized_end=1204
+  _globals['_GETLEADERBOARDREQUEST']._serialized_start=1206
+  _globals['_GETLEADERBOARDREQUEST']._serialized_end=1309
+  _globals['_GETLEADERBOARDRESPONSE']._serialized_start=1312
+  _globals['_GETLEADERBOARDRESPONSE']._serialized_end=1503
+  _globals['_GETLEADERBOARDRESPONSE_VERSIONSENTRY']._serialized_start=1456
+  _globals['_GETLEADERBOARDRESPONSE_VERSIONSENTRY']._serialized_end=1503
+  _globals['_BATTLE']._serialized_start=1506
+  _globals['_BATTLE']._serialized_end=1634
+  _globals['_BATTLECOLUMNS']._serialized_start=1637
+  _globals['_BATTLECOLUMNS']._serialized_end=1768
+  _globals['_RANKBATTLESREQUEST']._serialized_start=1771
+  _globals['_RANKBATTLESREQUEST']._serialized_end=1923
+  _globals['_RANKBATTLESRESPONSE']._serialized_start=1925
+  _globals['_RANKBATTLESRESPONSE']._serialized_end=1994
+  _globals['_RANKINGSERVICE']._serialized_start=2086
+  _globals['_RANKINGSERVICE']._serialized_end=2281
 # @@protoc_insertion_point(module_scope)

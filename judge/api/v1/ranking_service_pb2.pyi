@@ -72,6 +72,32 @@ class Anchor(_message.Message):
 Global___Anchor: _TypeAlias = Anchor  # noqa: Y015
 
 @_typing.final
+class PromptDifficulty(_message.Message):
+    """How difficult a prompt is, in log odds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROMPT_ID_FIELD_NUMBER: _builtins.int
+    DIFFICULTY_FIELD_NUMBER: _builtins.int
+    prompt_id: _builtins.str
+    """The prompt."""
+    difficulty: _builtins.float
+    """The difficulty."""
+    def __init__(
+        self,
+        *,
+        prompt_id: _builtins.str = ...,
+        difficulty: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["difficulty", b"difficulty", "prompt_id", b"prompt_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PromptDifficulty: _TypeAlias = PromptDifficulty  # noqa: Y015
+
+@_typing.final
 class RankingOptions(_message.Message):
     """Options of a ranking."""
 
@@ -110,6 +136,8 @@ class RankingOptions(_message.Message):
     GOODNESS_OF_FIT_FIELD_NUMBER: _builtins.int
     WITHIN_FIELD_NUMBER: _builtins.int
     WITHIN_WIN_RATE_FIELD_NUMBER: _builtins.int
+    LENGTH_CONTROLLED_FIELD_NUMBER: _builtins.int
+    DIFFICULTIES_FIELD_NUMBER: _builtins.int
     method: _leaderboard_pb2.RankingMethod.ValueType
     """The method; unspecified means BRADLEY_TERRY."""
     k: _builtins.float
@@ -174,6 +202,8 @@ class RankingOptions(_message.Message):
     """Also test whether contestants are as good as the reference contestant within this many rating points; 0 means no."""
     within_win_rate: _builtins.float
     """The same for the expected score against the reference contestant, within this distance of 0.5; 0 means no."""
+    length_controlled: _builtins.bool
+    """Also return length-controlled win rates, as of AlpacaEval; for the method WIN_RATE."""
     @_builtins.property
     def slice(self) -> _outcome_pb2.Slice:
         """Only this part of the data."""
@@ -190,6 +220,12 @@ class RankingOptions(_message.Message):
     def anchors(self) -> _containers.RepeatedCompositeFieldContainer[Global___Anchor]:
         """An earlier leaderboard's ratings, instead of an anchor: the mean rating of these contestants is fixed at the mean of
         these ratings, so that adding contestants does not move the scale. Contestants without a battle don't count.
+        """
+
+    @_builtins.property
+    def difficulties(self) -> _containers.RepeatedCompositeFieldContainer[Global___PromptDifficulty]:
+        """The difficulties of prompts, for length-controlled win rates: of all prompts, or none. Without any, they are fitted
+        from the preferences of the other contestants.
         """
 
     def __init__(
@@ -228,10 +264,12 @@ class RankingOptions(_message.Message):
         goodness_of_fit: _builtins.bool = ...,
         within: _builtins.float = ...,
         within_win_rate: _builtins.float = ...,
+        length_controlled: _builtins.bool = ...,
+        difficulties: _abc.Iterable[Global___PromptDifficulty] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "slice", b"slice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "anchor", b"anchor", "anchored_to", b"anchored_to", "anchors", b"anchors", "by_category", b"by_category", "decisive_weight", b"decisive_weight", "degenerate", b"degenerate", "difference_to_detect", b"difference_to_detect", "goodness_of_fit", b"goodness_of_fit", "inference", b"inference", "intervals", b"intervals", "k", b"k", "leave_one_out", b"leave_one_out", "level", b"level", "method", b"method", "pairs", b"pairs", "parser", b"parser", "permutations", b"permutations", "position_effect", b"position_effect", "reconcile", b"reconcile", "reference_contestant", b"reference_contestant", "replicates", b"replicates", "ridge", b"ridge", "scale", b"scale", "seed", b"seed", "slice", b"slice", "start", b"start", "strata", b"strata", "style", b"style", "target_categories", b"target_categories", "variance", b"variance", "within", b"within", "within_win_rate", b"within_win_rate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adjustment", b"adjustment", "anchor", b"anchor", "anchored_to", b"anchored_to", "anchors", b"anchors", "by_category", b"by_category", "decisive_weight", b"decisive_weight", "degenerate", b"degenerate", "difference_to_detect", b"difference_to_detect", "difficulties", b"difficulties", "goodness_of_fit", b"goodness_of_fit", "inference", b"inference", "intervals", b"intervals", "k", b"k", "leave_one_out", b"leave_one_out", "length_controlled", b"length_controlled", "level", b"level", "method", b"method", "pairs", b"pairs", "parser", b"parser", "permutations", b"permutations", "position_effect", b"position_effect", "reconcile", b"reconcile", "reference_contestant", b"reference_contestant", "replicates", b"replicates", "ridge", b"ridge", "scale", b"scale", "seed", b"seed", "slice", b"slice", "start", b"start", "strata", b"strata", "style", b"style", "target_categories", b"target_categories", "variance", b"variance", "within", b"within", "within_win_rate", b"within_win_rate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
