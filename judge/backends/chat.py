@@ -117,7 +117,20 @@ def parse_json(content: bytes | str | Mapping[str, Any], stated_micros: int = 0)
             parse_json(bytes(content).decode("utf-8", "replace"), stated_micros) if isinstance(content, bytes) else None
         )
     except (ValueError, RecursionError):
-        raise no_reply("the endpoint's answer is not JSON", usage_in(None, 0, stated_micros)) from None
+        raise no_reply(f"the endpoint's answer {_not_json(content)}", usage_in(None, 0, stated_micros)) from None
+
+
+def _not_json(content: object) -> str:
+    """Say what an answer is that is not JSON."""
+    text = content.decode("utf-8", "replace") if isinstance(content, bytes) else str(content)
+    start = text[:READ_CHARS].lstrip("\ufeff \t\r\n").lower()
+    if not start:
+        return "is empty"
+    if start.startswith("<"):
+        return "is a page, not JSON"
+    if start.startswith(("data:", "event:")):
+        return "is a stream, which was not asked for, not JSON"
+    return "is not JSON"
 
 
 def usage_in(answer: object, elapsed_ms: int, stated_micros: int = 0) -> Usage | None:

@@ -164,7 +164,7 @@ _DAILY: Final = re.compile(r"per[ _-]?day|\b(?:rpd|tpd|daily)\b", re.IGNORECASE)
 """How providers name a quota that is renewed once a day: OpenAI, Groq, Gemini (PerDay), OpenRouter, Mistral."""
 DAILY_REST: Final = 600.0
 """Seconds between two calls while a daily quota is used up and the provider does not say for how long."""
-_OK, _CLIENT_ERRORS, _TOO_MANY, _SERVER_ERRORS = 200, 400, 429, 500
+_OK, _REDIRECTS, _CLIENT_ERRORS, _TOO_MANY, _SERVER_ERRORS = 200, 300, 400, 429, 500
 
 
 def failure(
@@ -183,7 +183,7 @@ def failure(
     without the *secrets*, unless they quote the *prompt*; without a prompt only if the request *quotes_nothing*.
     *usage* is what the call used all the same.
     """
-    if _OK < status < _CLIENT_ERRORS:
+    if _REDIRECTS <= status < _CLIENT_ERRORS:
         return JudgeUnusable(
             f"the endpoint answered {status}, a redirect, which is not followed to protect the API key. "
             "Set base_url to the final address",

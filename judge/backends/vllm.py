@@ -28,7 +28,7 @@ from judge.domain.errors import CallFailed, JudgeUnusable, TransportFailed
 from judge.domain.judge import Capabilities, RenderedPrompt
 from judge.domain.verdict import Reply, Usage
 
-_OK = 200
+_OK, _REDIRECTS = 200, 300
 _THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 
 
@@ -170,7 +170,7 @@ class Vllm:
                 content = b"".join([chunk async for chunk in chunks])
         except self._no_answer as error:
             raise no_answer(error, self._unsent) from None
-        if status == _OK:
+        if _OK <= status < _REDIRECTS:
             return content, cost_in_headers(headers)
         lowered = {name.lower(): value for name, value in headers.items()}
         usage, bare = usage_of_error(content, lowered), body is None

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 SHOWN = 20
 """How many runs are listed by default."""
+CREATED = "UTC created"
+"""The heading of a column of times, as wide as a time."""
 STATES = [state.name.lower() for state in RunState]
 UNFINISHED = [state for state in RunState if not state.ended]
 
@@ -56,8 +58,8 @@ def _print_runs(runs: Sequence[Run], *, executed: bool) -> None:
         )
         for each in runs
     ]
-    columns = ("run", "dataset", "state", "verdicts", "no verdict", "USD", "created (UTC)")
-    table("", columns, rows, unfolded=("run", "state", "verdicts"))
+    columns = ("run", "dataset", "state", "verdicts", "no verdict", "USD", CREATED)
+    table("", columns, rows, unfolded=("run", "state", "verdicts", CREATED), gap=1)
     for each in runs:
         killed = was_killed(each, executed=executed)
         unsettled = explain_open_calls(each, executed=executed)

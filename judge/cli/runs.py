@@ -15,7 +15,7 @@ from judge.cli.interrupted import follow_or_explain, summary_if_interrupted
 from judge.cli.metadata_options import META, as_metadata
 from judge.cli.run_progress import exit_code, run_summary
 from judge.cli.server_options import EnumChoice, server_option
-from judge.cli.tables import print_estimate
+from judge.cli.tables import price_refusal, print_estimate
 from judge.domain.run import ROUNDS
 from judge.domain.run import Pairing as PairingOptions
 from judge.rpc.enum_words import words
@@ -191,7 +191,10 @@ def run_command(  # one option each
                     echo_json(estimate_reply)
                 else:
                     print_estimate(estimate_reply)
-                return 0
+                refusal = price_refusal(estimate_reply) if budget_usd else ""
+                if refusal:
+                    click.echo(f"judge: {refusal}", err=True)
+                return 1 if refusal else 0
             created = await _create(service, client, spec, request_id)
             if not as_json:
                 click.echo(created.name)

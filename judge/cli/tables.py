@@ -32,14 +32,16 @@ def table(
     *,
     whole: bool = False,
     unfolded: Collection[str] = (),
+    gap: int = 2,
 ) -> None:
     """Print a table. All columns but the first are aligned to the right.
 
-    With *whole*, their cells are never folded. Those of the columns in *unfolded* aren't in any case.
+    With *whole*, their cells are never folded. Those of the columns in *unfolded* aren't in any case. *gap* is the
+    number of spaces between two columns.
     """
     from rich.table import Table  # noqa: PLC0415  # as above
 
-    grid = Table(box=None, pad_edge=False)
+    grid = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0))
     for number, column in enumerate(columns):
         no_wrap = column in unfolded or (whole and number > 0)
         grid.add_column(column, justify="right" if number else "left", overflow="fold", no_wrap=no_wrap)
@@ -93,6 +95,19 @@ def print_estimate(estimate: RunEstimate) -> None:
     if estimate.HasField("reach"):
         exceeds = any(row.exceeds_maximum for row in estimate.judges)
         console().print(_budget_reach(estimate.reach, exceeds=exceeds))
+
+
+def price_refusal(estimate: RunEstimate) -> str:
+    """Say why a run with a budget in USD would be refused, and which setting is missing; nothing if it would not be."""
+    names = [row.judge.removeprefix("judges/") for row in estimate.judges if not row.price_known]
+    if not names:
+        return ""
+    judges = " and ".join(repr(name) for name in names)
+    sections = " and ".join(f"[judges.{name}]" for name in names)
+    return (
+        f"the run would be refused: a budget in USD needs the price of judge {judges}. "
+        f"Set price = {{ input = ..., output = ... }} in {sections} (USD per million tokens), or use --budget-calls"
+    )
 
 
 def _basis(row: JudgeEstimate) -> str:

@@ -62,6 +62,11 @@ class BattleDesign:
     vote_of: Ints | None = None
     """The vote of each battle, int32[n], if some vote makes two battles."""
 
+    @property
+    def n_votes(self) -> int:
+        """The number of votes behind the battles."""
+        return self.battles.n if self.vote_of is None else len(np.unique(self.vote_of))
+
     def among(self, contestants: Sequence[int]) -> BattleDesign:
         """The battles whose two sides are both among *contestants* (codes)."""
         kept = np.isin(self.battles.left, contestants) & np.isin(self.battles.right, contestants)

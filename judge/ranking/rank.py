@@ -97,7 +97,7 @@ def _rank_what_can_be(votes: SourceVotes, options: RankOptions, style: Style | N
 
 def _fit(design: BattleDesign, options: RankOptions) -> Leaderboard:
     """The leaderboard without the intervals of its standings, which depend on all leaderboards of a request."""
-    n_battles = design.battles.n
+    n_battles = design.n_votes
     rankable, unranked, components = _rankable(design, options)
     if rankable is None:
         return Leaderboard(
@@ -119,7 +119,7 @@ def _fit(design: BattleDesign, options: RankOptions) -> Leaderboard:
         unranked=unranked,
         components=components,
         prompts=len(np.unique(rankable.prompts)),
-        battles=rankable.battles.n,
+        battles=rankable.n_votes,
     )
 
 

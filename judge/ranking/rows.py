@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from judge.columns.arrays import Ints
 from judge.ranking.battles import BattleDesign
 from judge.ranking.leaderboard import Leaderboard, PairRow, RatingRow
 from judge.ranking.options import RankOptions
@@ -57,14 +58,18 @@ def rating_rows(
 
 
 def _counts(design: BattleDesign) -> list[tuple[int, int]]:
-    """How many battles each contestant was in, and on how many prompts."""
-    n_contestants = len(design.battles.contestants)
+    """How many votes each contestant was in, and on how many prompts."""
+    votes = np.arange(design.battles.n, dtype=np.int32) if design.vote_of is None else design.vote_of
+    return list(zip(_distinct(design, votes), _distinct(design, design.prompts), strict=True))
+
+
+def _distinct(design: BattleDesign, codes: Ints) -> list[int]:
+    """The number of distinct *codes*, int32[n], among the battles of each contestant."""
     contestant = np.concatenate((design.battles.left, design.battles.right)).astype(np.int64)
-    n_prompts = int(design.prompts.max()) + 1
-    seen = np.unique(contestant * n_prompts + np.tile(design.prompts, 2))
-    battles = np.bincount(contestant, minlength=n_contestants)
-    prompts = np.bincount(seen // n_prompts, minlength=n_contestants)
-    return list(zip(battles.tolist(), prompts.tolist(), strict=True))
+    n_codes = int(codes.max()) + 1
+    seen = np.unique(contestant * n_codes + np.tile(codes, 2))
+    numbers = np.bincount(seen // n_codes, minlength=len(design.battles.contestants))
+    return [int(number) for number in numbers]
 
 
 def expected_win_rates(fit: BradleyTerryFit, options: RankOptions) -> list[float | None]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from judge.domain.errors import InvalidInput, NotFound, Precondition, PriceUnknown
-from judge.domain.judge import JudgeCard, JudgeDefinition
+from judge.domain.judge import JudgeCard, JudgeDefinition, Price
 from judge.domain.outcome import ItemState
 from judge.domain.run import INTERRUPTED, Budget, NewRun, PairPolicy, Run, RunSpec, RunState, StopReason
 from judge.execution.judges import Judges
@@ -79,7 +79,7 @@ class RunLifecycle:
         plan = await build_plan(self._store, tenant, spec, revision)
         cards = self._judges.cards()
         planned_cards = [
-            replace(cards.get(definition.name, JudgeCard(definition)), definition=definition)
+            replace(cards.get(definition.name, JudgeCard(definition, price=Price())), definition=definition)
             for definition in definitions
         ]
         whole = await estimate(self._store, tenant, plan, planned_cards, pairing.cache_tag)
@@ -139,7 +139,8 @@ class RunLifecycle:
             free = definition.baseline or definition.name not in cards
             if not free and cards[definition.name].price is None:
                 raise PriceUnknown(
-                    f"a budget in money needs the price of judge {definition.name!r}; configure it or limit calls",
+                    f"a budget in USD needs the price of judge {definition.name!r}. "
+                    f"Set price in [judges.{definition.name}], or limit the run with budget_calls",
                     judge=definition.name,
                 )
 

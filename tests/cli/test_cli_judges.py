@@ -84,6 +84,24 @@ def test_cli_estimates_and_reads_again() -> None:
     assert again == "960 replies parsed: 960 with another result, 960 unreadable.\n"
 
 
+def test_an_estimate_says_that_a_run_without_a_price_would_be_refused(tmp_path: Path) -> None:
+    """A budget in USD needs the price of every judge; one in calls does not, and neither does a baseline judge."""
+    (tmp_path / "judge.toml").write_text(CONFIG.replace("price =", "# price ="), "utf-8")
+    judge("import", str(DEMO), "--dataset", "demo")
+    run = ("run", "demo", "--judge", "far", "--judge", "longest", "--estimate")
+
+    refused = judge(*run, "--budget-usd", "5")
+    in_calls, unlimited = judge(*run, "--budget-calls", "5"), judge(*run)
+    free = judge("run", "demo", "--judge", "longest", "--estimate", "--budget-usd", "5")
+
+    assert refused.return_value == 1
+    assert "960" in refused.stdout
+    assert "the run would be refused: a budget in USD needs the price of judge 'far'. Set price = {" in refused.stderr
+    assert "in [judges.far]" in refused.stderr
+    for result in (in_calls, unlimited, free):
+        assert (result.return_value, result.stderr) == (0, "")
+
+
 def test_cli_settles_what_a_run_cost_by_the_providers_own_total() -> None:
     """The total is entered for one judge; a judge must be named if there are several, and be one of the run's."""
     judge("import", str(DEMO), "--dataset", "demo")

@@ -147,6 +147,21 @@ def test_a_list_of_runs_tells_verdicts_from_replies_without_one(judge: Commands,
     assert max(map(len, table.splitlines())) <= 80
 
 
+def test_the_time_of_a_run_is_on_one_line_however_wide_the_rest_is(judge: Commands, tmp_path: Path) -> None:
+    """With a long state, large counts and an inexact cost, 80 columns still hold all of it."""
+    run_id = begin_run(judge).removeprefix("runs/")
+    counts, spent = {"ok": 100_000, "unreadable": 1_234}, {"0": [40, 1_000_000, 1, 0, 1, 0, 3]}
+    columns = {"planned": 200_000, "spent": json.dumps(spent), "cost_micros": 12_345_481_200}
+    set_run(tmp_path, state=RunState.CANCELLED.value, by_status=json.dumps(counts), **columns)
+
+    table = judge("runs").stdout
+
+    [row] = [line for line in table.splitlines() if run_id in line and "cancelled" in line]
+    assert "100,000/200,000" in row
+    assert re.search(r" \d\d-\d\d \d\d:\d\d$", row)
+    assert max(map(len, table.splitlines())) <= 80
+
+
 def test_datasets_are_listed_and_deleted(judge: Commands) -> None:
     """An unknown one is named."""
     begin_run(judge)
