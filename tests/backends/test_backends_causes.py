@@ -137,7 +137,8 @@ def test_the_innermost_error_names_the_cause(innermost: Exception, cause: str) -
 def errors_of(*libraries: ModuleType) -> list[type[BaseException]]:
     """Return all classes of errors in *libraries*."""
     classes = [each for library in libraries for each in list(vars(library).values()) if isinstance(each, type)]
-    return sorted({each for each in classes if issubclass(each, BaseException)}, key=lambda each: (each.__module__, each.__qualname__))
+    errors = {each for each in classes if issubclass(each, BaseException)}
+    return sorted(errors, key=lambda each: (each.__module__, each.__qualname__))
 
 
 LIBRARIES = (client_exceptions, http_exceptions, httpx2, openai, anthropic, ssl, socket, asyncio, zlib)
