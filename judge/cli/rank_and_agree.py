@@ -14,6 +14,7 @@ from judge.cli.agree_options import agreement_options, comparing
 from judge.cli.agreement_tables import agreement
 from judge.cli.anchors_from import earlier_leaderboard, keep_scale
 from judge.cli.connect import ServiceTarget, connected, echo_json, run
+from judge.cli.difficulties import name_prompts
 from judge.cli.disagreement_view import print_disagreement
 from judge.cli.group import cli
 from judge.cli.leaderboard_tables import print_leaderboard
@@ -132,6 +133,7 @@ def rank_command(
         async with connected(service) as client:
             if earlier:
                 keep_scale(options, await earlier_leaderboard(client, dataset, earlier, options))
+            await name_prompts(client, dataset, options)
             with _named_baseline(context, values):
                 if battles is None:
                     leaderboard = await client.leaderboard(dataset, source, options)

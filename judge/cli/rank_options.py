@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from judge.cli.difficulties import read_difficulties
 from judge.cli.server_options import EnumChoice, server_option
 from judge.domain.defaults import RANKING, RATING_SCALES
 
@@ -119,21 +120,12 @@ _OPTIONS = (
     click.option(
         "--difficulties",
         type=click.Path(dir_okay=False, exists=True, path_type=Path),
-        help="A table with the difficulty of each prompt (prompt_id or instruction, and instruction_difficulty), for "
-        "--length-controlled. By default, they are fitted.",
+        help="A table with the difficulty of each prompt (instruction_difficulty, and prompt_id, instruction, or "
+        "nothing if it is in the order of the dataset), for --length-controlled. By default, they are fitted.",
     ),
     click.option("--largest", is_flag=True, help="If not everyone can be compared, rank the largest group that can."),
     _option("--seed", help="Seed of everything that is drawn at random."),
 )
-
-
-def _difficulties(path: Path) -> list[tuple[str, float]]:
-    """Read the difficulty of each prompt. Raises InvalidInput with the file and the row that is wrong."""
-    from judge.formats.alpaca_eval import difficulty  # noqa: PLC0415  # when needed
-    from judge.formats.containers import rows_of  # noqa: PLC0415
-    from judge.formats.importing import parsed_row  # noqa: PLC0415
-
-    return [row for place, number, each in rows_of(path) for row in parsed_row(path, place, difficulty, number, each)]
 
 
 def ranking(command: C) -> C:
@@ -167,7 +159,7 @@ def ranking_options(
         anchor=ranking_service_pb2.Anchor(contestant=anchor[0], rating=anchor[1]) if anchor else None,
         difficulties=[
             ranking_service_pb2.PromptDifficulty(prompt_id=prompt_id, difficulty=difficulty)
-            for prompt_id, difficulty in (_difficulties(difficulties) if difficulties else ())
+            for prompt_id, difficulty in (read_difficulties(difficulties) if difficulties else ())
         ],
         **fields,
     )

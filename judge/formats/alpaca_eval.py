@@ -99,12 +99,13 @@ def _annotation(pairs: Pairs, _: int, row: Row) -> list[Item]:
 
 
 def difficulty(_: int, row: Row) -> tuple[tuple[str, float]]:
-    """Read the difficulty of a prompt, which is named by its id or its instruction."""
+    """Read the difficulty of a prompt, which is named by its id, its instruction, or by nothing but its place: ""."""
     value = fields.number(row, "instruction_difficulty")
     if value is None:
         raise KeyError("instruction_difficulty")
-    named = fields.first(row, "prompt_id") is not None
-    return ((fields.identifier(row, "prompt_id") if named else _prompt(row).prompt_id, value),)
+    if fields.first(row, "prompt_id") is not None:
+        return ((fields.identifier(row, "prompt_id"), value),)
+    return (("" if fields.first(row, "instruction") is None else _prompt(row).prompt_id, value),)
 
 
 def _prompt(row: Row) -> Prompt:

@@ -58,7 +58,7 @@ def read(path: Path) -> BattleTable:
     """
     readers: dict[tuple[str, ...], _Reader] = {}
     battles: list[Battle] = []
-    said: list[str] = []
+    user_texts: list[str] = []
     for place, _, row in rows_of(path):
         if isinstance(row, InvalidInput):
             raise row
@@ -66,7 +66,7 @@ def read(path: Path) -> BattleTable:
         reader = readers.get(columns) or readers.setdefault(columns, _Reader(path, place, row))
         try:
             battles.append(reader.battle(row))
-            said.append(_user_texts(row.get(_CONVERSATION)))
+            user_texts.append(_user_texts(row.get(_CONVERSATION)))
         except KeyError as missing:
             raise _wrong(path, place, f"has no {missing.args[0]}. It has the fields {', '.join(row)}") from None
         except (TypeError, ValueError, ArithmeticError) as error:
@@ -77,10 +77,10 @@ def read(path: Path) -> BattleTable:
     for reader in readers.values():
         taken = reader.taken | taken
     used = {name for reader in readers.values() for name in reader.used}
-    if all(said) and ("prompt" not in taken or _all_differ(battles)) and _SESSION[0] not in taken.values():
+    if all(user_texts) and ("prompt" not in taken or _all_differ(battles)) and _SESSION[0] not in taken.values():
         used = {*used, _CONVERSATION} - {taken.get("prompt", "")}
         taken["prompt"] = f"what the user says in {_CONVERSATION}"
-        battles = [replace(battle, prompt_id=text) for battle, text in zip(battles, said, strict=True)]
+        battles = [replace(battle, prompt_id=text) for battle, text in zip(battles, user_texts, strict=True)]
     if numbers := _numbers_rows(taken, battles):
         used.discard(taken.pop("prompt"))
         battles = [replace(battle, prompt_id="") for battle in battles]

@@ -85,8 +85,8 @@ def _sides(votes: SourceVotes, known: Container[tuple[str, str, int]]) -> list[_
     if missing:
         prompt_id, contestant, sample, _ = missing[0]
         message = (
-            f"{contestant!r} has no output for prompt {prompt_id!r}, sample {sample}; upload it, or rank without style "
-            "and without length control"
+            f"{contestant!r} has no output for prompt {prompt_id!r}, sample {sample}; upload it, or leave out style, "
+            "bias, and length control"
         )
         raise InvalidInput("options.style", message)
     return sides

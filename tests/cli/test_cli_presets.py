@@ -118,6 +118,25 @@ def test_difficulties_of_a_file_are_used_and_said_to_be(folder: Path) -> None:
     assert "no difficulty is given for the prompt" in str(part.exception)
 
 
+def test_difficulties_without_prompts_are_in_the_order_of_the_dataset(folder: Path) -> None:
+    """AlpacaEval's own file has an index without a name. Another number of rows is refused."""
+    arguments = ("rank", "labels:weighted", "--dataset", "d", "--as", "alpaca-eval", "--reference", "base")
+    values = [number**2 / 9 for number in range(6)]
+    named = "".join(f"Say {number}.,{value}\n" for number, value in reversed(list(enumerate(values))))
+    (folder / "named.csv").write_text("instruction,instruction_difficulty\n" + named, "utf-8")
+    rows = [f"{number},{value}\n" for number, value in enumerate(values)]
+    (folder / "own.csv").write_text(",instruction_difficulty\n" + "".join(rows), "utf-8")
+    (folder / "short.csv").write_text(",instruction_difficulty\n" + "".join(rows[:5]), "utf-8")
+
+    by_name, by_place, short = (
+        judge(folder, *arguments, "--difficulties", folder / name) for name in ("named.csv", "own.csv", "short.csv")
+    )
+
+    assert by_name.stdout == by_place.stdout
+    assert "its rows are taken for those of d, in their order" in by_place.stderr
+    assert "has 5 rows, not all of which name a prompt, and d has 6 prompts" in str(short.exception)
+
+
 def test_length_control_needs_win_rates(folder: Path) -> None:
     result = judge(folder, "rank", "labels:weighted", "--dataset", "d", "--length-controlled")
 

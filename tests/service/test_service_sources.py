@@ -144,4 +144,7 @@ async def test_labels_without_outputs_are_compared_and_ranked_and_what_needs_tex
     assert rows
     assert all(not row.prompt and not row.left for row in rows)
     swayed = await client.agreement("bare", "labels:person-0", "labels:person-1", pb.AgreementOptions(bias=True))
-    assert swayed.bias.reason == "'a' has no output for prompt 'p0', sample 0; upload it, or leave style out"
+    assert (
+        swayed.bias.reason
+        == "'a' has no output for prompt 'p0', sample 0; upload it, or leave out style, bias, and length control"
+    )
