@@ -36,6 +36,7 @@ def _commands() -> None:
         runs,
         service,
         store,
+        tokens,
     )
 
 
