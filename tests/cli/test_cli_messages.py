@@ -110,18 +110,23 @@ def test_disagreements_show_roles(served: Judge, folder: Path) -> None:
 
 
 def test_other_tools_get_messages_or_are_told_what_is_lost(served: Judge, folder: Path, tmp_path: Path) -> None:
-    """Arena battles have messages, and are read back as the same rows. Pairs for training are texts, and counted."""
+    """Arena battles have messages, without marks. Pairs for training are texts, and counted."""
     served("import", folder, "--dataset", "chats-tools")
 
     battles = served("export", "arena-battles", "--dataset", "chats-tools", "-o", tmp_path / "battles.json")
     pairs = served("export", "dpo", "--dataset", "chats-tools", "-o", tmp_path / "pairs.jsonl")
-    back = served("import", tmp_path / "battles.json", "--dataset", "chats-tools-2")
-    served("export", "prompts", "--dataset", "chats-tools-2", "-o", tmp_path / "prompts.jsonl")
 
-    assert (battles.returncode, pairs.returncode, back.returncode) == (0, 0, 0), battles.stderr + pairs.stderr
+    assert (battles.returncode, pairs.returncode) == (0, 0), battles.stderr + pairs.stderr
     assert "have messages" not in battles.stderr
     assert "4 prompts and outputs of the dataset have messages" in pairs.stderr
     (pair,) = lines(tmp_path / "pairs.jsonl")
     assert pair["prompt"].startswith("[system]\nBe brief.\n\n[user]\nWhat is it?")
     assert pair["rejected"].endswith("[assistant]\nThe sky is blue.")
-    assert lines(tmp_path / "prompts.jsonl")[0]["messages"] == ASKED
+    first, second = json.loads((tmp_path / "battles.json").read_text("utf-8"))
+    assert first["conversation_a"] == [*ASKED, *AGENT]
+    assert second["conversation_b"] == [
+        *ASKED,
+        {"role": "assistant", "content": "Blue."},
+        {"role": "user", "content": "And?"},
+        {"role": "assistant", "content": "No."},
+    ]
