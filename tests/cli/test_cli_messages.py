@@ -28,14 +28,14 @@ AGENT = [
     {"role": "tool", "tool_call_id": "c", "content": "blue"},
     {"role": "assistant", "content": "The sky is blue."},
 ]
-PROMPTS = [{"prompt_id": "p", "messages": ASKED}, {"prompt_id": "q", "messages": [ASKED, "And?"]}]
-OUTPUTS = [
+PROMPTS: list[dict[str, Any]] = [{"prompt_id": "p", "messages": ASKED}, {"prompt_id": "q", "messages": [ASKED, "And?"]}]
+OUTPUTS: list[dict[str, Any]] = [
     {"prompt_id": "p", "contestant": "agent", "messages": AGENT},
     {"prompt_id": "p", "contestant": "plain", "text": "Blue."},
     {"prompt_id": "q", "contestant": "agent", "messages": [AGENT, "More."]},
     {"prompt_id": "q", "contestant": "plain", "turns": ["Blue.", "No."]},
 ]
-LABELS = [
+LABELS: list[dict[str, Any]] = [
     {"prompt_id": name, "left": "agent", "right": "plain", "outcome": "right", "annotator": "ann", "turn": turn}
     for name, turn in (("p", 1), ("q", 2))
 ]
@@ -45,7 +45,8 @@ LABELS = [
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of prompts, outputs and labels."""
     made = tmp_path_factory.mktemp("messages")
-    for name, rows in (("prompts", PROMPTS), ("outputs", OUTPUTS), ("labels", LABELS)):
+    kinds: list[tuple[str, list[dict[str, Any]]]] = [("prompts", PROMPTS), ("outputs", OUTPUTS), ("labels", LABELS)]
+    for name, rows in kinds:
         write(made / f"{name}.jsonl", rows)
     return made
 
