@@ -154,10 +154,10 @@ async def load_details(
         texts = await store.output_texts({number for row in some for number in output_rows(row)})
         for row in some:
             prompt = prompt_texts.get(prompts.get(row.key.prompt_id, -1))
-            left, right = (texts[end].output.turns if end in texts else () for end in outputs_of[row.key])
+            left, right = (texts[end].output.texts if end in texts else () for end in outputs_of[row.key])
             yield replace(
                 row,
-                prompt=prompt.prompt.turns if prompt else (),
+                prompt=prompt.prompt.texts if prompt else (),
                 left=left,
                 right=right,
                 verdicts=tuple(verdicts.get(row.key, ())),

@@ -112,7 +112,7 @@ class Contents:
     def turns(self) -> Mapping[tuple[str, str, int], Sequence[str]]:
         """The turns of the outputs when the run was ranked, by prompt, contestant and sample."""
         rows = self._rows(self._part("ranked", "outputs"), OutputMessage, decode.output)
-        return {(output.prompt_id, output.contestant, output.sample): output.turns for output in rows}
+        return {(output.prompt_id, output.contestant, output.sample): output.texts for output in rows}
 
     def labels(self, when: str) -> Sequence[Label]:
         """Return the labels at the time *when* the run was `planned` or `ranked`. Empty if no labels were needed."""

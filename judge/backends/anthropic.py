@@ -19,7 +19,8 @@ from judge.backends.reply_text import read_text
 from judge.backends.sdk import Sdk
 from judge.backends.usage import read_usage
 from judge.domain.errors import CallFailed, TransportFailed
-from judge.domain.judge import Capabilities, RenderedPrompt
+from judge.domain.judge import Capabilities, Message, RenderedPrompt
+from judge.domain.messages import Image
 from judge.domain.verdict import Reply
 from judge.ports.backend import BatchItem, BatchProgress, BatchUndecided
 
@@ -37,7 +38,7 @@ _SKEW = 120.0
 
 def capabilities(model: str) -> Capabilities:  # noqa: ARG001  # the same for all models
     """Return what Anthropic supports for every model."""
-    return Capabilities(json_schema=True, batch=True, reasoning=True)
+    return Capabilities(json_schema=True, batch=True, reasoning=True, images=True)
 
 
 class Anthropic:
@@ -87,7 +88,7 @@ class Anthropic:
             "model": self._model,
             "max_tokens": sampling.max_output_tokens,
             "messages": [
-                {"role": message.role, "content": encodable(message.content)}
+                {"role": message.role, "content": _content(message)}
                 for message in prompt.messages
                 if message.role != "system"
             ],
@@ -155,6 +156,18 @@ class Anthropic:
     async def cancel(self, batch: str) -> None:
         """Cancel the batch. Items that are already finished keep their results."""
         await self._sdk.request(self._sdk.client.messages.batches.cancel(batch))
+
+
+def _content(message: Message) -> str | list[dict[str, Any]]:
+    """Return what is sent of *message*: its text, or a list of texts and images."""
+    if not message.parts:
+        return encodable(message.content)
+    return [
+        {"type": "image", "source": {"type": "base64", "media_type": part.media_type, "data": part.base64}}
+        if isinstance(part, Image)
+        else {"type": "text", "text": encodable(part)}
+        for part in message.parts
+    ]
 
 
 def _result(line: bytes) -> tuple[str, Reply | CallFailed]:

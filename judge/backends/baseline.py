@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from judge.domain.errors import CallRejected, InvalidInput
 from judge.domain.judge import BASELINE_JUDGES, AnswerForm, Capabilities, RenderedPrompt
+from judge.domain.messages import turn_text
 from judge.domain.outcome import Preference
 from judge.domain.verdict import Reply
 
@@ -73,7 +74,7 @@ def _answer(prompt: RenderedPrompt, preference: Preference, sentence: str) -> st
 
 def longest(prompt: RenderedPrompt) -> tuple[Preference, str]:
     """Prefer the answer with more characters in the judged turn."""
-    first, second = len(prompt.shown.first[-1]), len(prompt.shown.second[-1])
+    first, second = (len(turn_text(side[-1])) for side in (prompt.shown.first, prompt.shown.second))
     if first == second:
         return Preference.TIE, f"Both answers are equally long: {first} characters."
     if first > second:
@@ -107,8 +108,8 @@ def matches_reference(prompt: RenderedPrompt) -> tuple[Preference, str]:
     before = r"(?<![\w])(?<!\d[.,])(?<!(?<![\w)])[-\N{MINUS SIGN}])" if reference[0].isdigit() else r"(?<!\w)"
     after = r"(?!\w)(?![.,]\d)" if reference[-1].isdigit() else r"(?!\w)"
     phrase = re.compile(before + re.escape(reference) + after)
-    in_first = phrase.search(_normalized(shown.first[-1])) is not None
-    in_second = phrase.search(_normalized(shown.second[-1])) is not None
+    in_first = phrase.search(_normalized(turn_text(shown.first[-1]))) is not None
+    in_second = phrase.search(_normalized(turn_text(shown.second[-1]))) is not None
     if in_first == in_second:
         return Preference.TIE, f"{'Both answers hold' if in_first else 'Neither answer holds'} the reference answer."
     if in_first:

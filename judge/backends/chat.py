@@ -15,8 +15,10 @@ from judge.backends.reply_text import ReplyText, read_text
 from judge.backends.stated_cost import cost_in_headers
 from judge.backends.usage import read_usage
 from judge.domain.errors import CallFailed, TransportFailed
-from judge.domain.judge import Capabilities, RenderedPrompt
-from judge.domain.verdict import Reply, Usage
+from judge.domain.judge import Capabilities, Message, RenderedPrompt
+from judge.domain.messages import Image
+from judge.domain.usage import Usage
+from judge.domain.verdict import Reply
 
 TOP_LOGPROBS = 10
 """How many alternatives of a token are requested: A, B and C with and without a space, and some more."""
@@ -37,7 +39,7 @@ def request(
     sampling = prompt.sampling
     body: dict[str, Any] = {
         "model": model,
-        "messages": [{"role": message.role, "content": encodable(message.content)} for message in prompt.messages],
+        "messages": [{"role": message.role, "content": _content(message)} for message in prompt.messages],
         budget: sampling.max_output_tokens,
     }
     if sampling.temperature is not None:
@@ -49,6 +51,18 @@ def request(
     if prompt.choices and can.logprobs:
         body["logprobs"], body["top_logprobs"] = True, TOP_LOGPROBS
     return body
+
+
+def _content(message: Message) -> str | list[dict[str, Any]]:
+    """Return what is sent of *message*: its text, or a list of texts and images."""
+    if not message.parts:
+        return encodable(message.content)
+    return [
+        {"type": "image_url", "image_url": {"url": f"data:{part.media_type};base64,{part.base64}"}}
+        if isinstance(part, Image)
+        else {"type": "text", "text": encodable(part)}
+        for part in message.parts
+    ]
 
 
 def completion(

@@ -15,7 +15,8 @@ from judge.backends.delays import delay_in_headers, delay_in_words, delay_of_lim
 from judge.backends.error_body import ErrorBody, read_error
 from judge.domain.errors import CallFailed, CallRejected, JudgeUnusable, PromptTooLong, TransportFailed
 from judge.domain.judge import RenderedPrompt
-from judge.domain.verdict import Usage
+from judge.domain.messages import turn_texts
+from judge.domain.usage import Usage
 
 _MESSAGE_CHARS: Final = 200
 _QUOTED_CHARS: Final = 40
@@ -295,7 +296,8 @@ def quotes(message: str, prompt: RenderedPrompt) -> bool:
 
     Only its first _LOOKED_AT characters are looked at, since no more is ever shown.
     """
-    texts = (*(m.content for m in prompt.messages), *prompt.shown.prompt, *prompt.shown.first, *prompt.shown.second)
+    shown = prompt.shown
+    texts = (*(m.content for m in prompt.messages), *turn_texts((*shown.prompt, *shown.first, *shown.second)))
     message = " ".join(message[: 2 * _LOOKED_AT].split())[:_LOOKED_AT]
     windows = {message[at : at + _QUOTED_CHARS] for at in range(len(message) - _QUOTED_CHARS + 1)}
     for text in map(_one_line, texts):

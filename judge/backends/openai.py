@@ -25,6 +25,10 @@ _REASONING = re.compile(r"o\d|gpt-5|codex", re.ASCII)
 """Families of reasoning models, which refuse a temperature, a seed and logprobs."""
 _LATER = re.compile(r"gpt-(?:[6-9]|\d\d)", re.ASCII)
 """Later families of reasoning models, which refuse them unless their effort is none."""
+_IMAGES = re.compile(
+    r"gpt-4(?:o|\.\d|\.5|-turbo|-vision)|chatgpt-4o|gpt-5|o1(?!-mini|-preview)|o3(?!-mini)|o4", re.ASCII
+)
+"""Families of models that take images; all later ones do."""
 _ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 _MARK = "judge_batch"
 _RECENT = 1000
@@ -39,17 +43,26 @@ def capabilities(model: str, effort: str = "", *, strict: bool = False) -> Capab
 
     >>> capabilities("gpt-6").temperature, capabilities("gpt-6", "none").temperature
     (False, True)
+    >>> capabilities("gpt-4o").images, capabilities("o3-mini").images
+    (True, False)
     >>> capabilities("openai/o3-mini").reasoning, capabilities("my-deployment", strict=True).json_schema
     (True, False)
     """
     name = model.lower().removeprefix("ft:").rpartition("/")[2]
     later = _LATER.match(name) is not None
+    images = _IMAGES.match(name) is not None or later
     reasoning = later or (_REASONING.match(name) is not None and not _PLAIN.match(name))
     if strict and not reasoning and not _PLAIN.match(name):
-        return Capabilities(batch=True, reasoning=True)
+        return Capabilities(batch=True, reasoning=True, images=images)
     plain = not reasoning or (later and effort == "none")
     return Capabilities(
-        temperature=plain, seed=plain, logprobs=plain, json_schema=True, batch=True, reasoning=reasoning
+        temperature=plain,
+        seed=plain,
+        logprobs=plain,
+        json_schema=True,
+        batch=True,
+        reasoning=reasoning,
+        images=images,
     )
 
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from judge.backends.stated_cost import cost_in_usage
-from judge.domain.verdict import Usage
+from judge.domain.usage import Usage
 
 _PLACES: Final = ("usage", "usageMetadata", "usage_metadata", "x_groq", "timings", "meta_info")
 INPUT: Final = (

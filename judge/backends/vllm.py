@@ -26,7 +26,8 @@ from judge.backends.stated_cost import cost_in_headers
 from judge.backends.weights import CHECK_SECONDS, WeightFolder, check_weights
 from judge.domain.errors import CallFailed, JudgeUnusable, TransportFailed
 from judge.domain.judge import Capabilities, RenderedPrompt
-from judge.domain.verdict import Reply, Usage
+from judge.domain.usage import Usage
+from judge.domain.verdict import Reply
 
 _OK, _REDIRECTS = 200, 300
 _THIS_MACHINE = ("127.0.0.1", "::1", "localhost")

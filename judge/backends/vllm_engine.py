@@ -20,9 +20,10 @@ from judge.backends.chat import TOP_LOGPROBS, broken
 from judge.backends.finish import STATUSES, Finish, read_finish
 from judge.backends.http import encodable, storable
 from judge.backends.weights import CHECK_SECONDS, WeightFolder, check_weights
-from judge.domain.errors import JudgeUnusable, PromptTooLong, TransportFailed
+from judge.domain.errors import CallRejected, JudgeUnusable, PromptTooLong, TransportFailed
 from judge.domain.judge import Capabilities, RenderedPrompt
-from judge.domain.verdict import Reply, Usage
+from judge.domain.usage import Usage
+from judge.domain.verdict import Reply
 
 
 def capabilities(model: str) -> Capabilities:  # noqa: ARG001  # the same for all models
@@ -104,6 +105,8 @@ class VllmEngine:
         self._trusted_until = until
 
     def _apply_template(self, prompt: RenderedPrompt) -> str:
+        if any(message.parts for message in prompt.messages):
+            raise CallRejected("the engine takes no images. Serve the model, and use the backend vllm")
         messages = [{"role": message.role, "content": encodable(message.content)} for message in prompt.messages]
         templated: str = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         return templated

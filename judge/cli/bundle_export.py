@@ -177,8 +177,9 @@ def join_pieces(pieces: Iterable[run_service_pb2.PlannedRound]) -> Iterator[run_
 
 
 def _hash_texts(row: dict[str, Any]) -> dict[str, Any]:
-    """Replace each text of a row by its hash. The number of turns stays the same."""
+    """Replace each text of a row by its hash, and leave out messages. The number of turns stays the same."""
     return {
         name: [hashlib.sha256(text.encode()).hexdigest() for text in value] if name in ("turns", "reference") else value
         for name, value in row.items()
+        if name != "messages"
     }

@@ -10,7 +10,7 @@ import click
 
 from judge.cli.connect import ServiceTarget, connected, run
 from judge.cli.export_forms import Form, RowWriter, form_of, partial_path, text_output, write_parquet
-from judge.cli.export_rows import dataset_columns, dataset_pages, run_columns, run_pages
+from judge.cli.export_rows import dataset_columns, dataset_pages, importable_pages, run_columns, run_pages
 from judge.cli.group import SERVICE, Commands, cli
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _rows(kind: str) -> None:
     @click.pass_obj
     def command(service: ServiceTarget, dataset: str, output: Path | None, form: str | None) -> None:
         what = Export(kind=kind, columns=dataset_columns(kind), form=form_of(output, form), output=output)
-        _write(service, what, lambda client: dataset_pages(client, dataset, kind))
+        _write(service, what, lambda client: importable_pages(client, dataset, kind))
 
 
 for _kind in ("prompts", "outputs", "labels", "comparisons"):

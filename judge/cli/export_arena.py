@@ -46,14 +46,15 @@ def _conversations(comparison: VotedPair, texts: Texts) -> Row:
     return dict(zip(("conversation_a", "conversation_b"), both, strict=True)) if all(both) else {}
 
 
-def _conversation(comparison: VotedPair, side: Side, texts: Texts) -> list[dict[str, str]]:
+def _conversation(comparison: VotedPair, side: Side, texts: Texts) -> list[Row]:
     prompt, turn = texts.prompts.get(comparison.prompt_id, {"turns": []}), comparison.turn
     questions, replies = prompt["turns"][:turn], texts.outputs.get((comparison.prompt_id, *side), [])[:turn]
     if min(len(questions), len(replies)) < turn:
         return []
-    pairs = zip(questions, replies, strict=True)
-    return [
-        {"role": role, "content": text}
-        for pair in pairs
-        for role, text in zip(("user", "assistant"), pair, strict=True)
-    ]
+    asked = texts.messages.get((comparison.prompt_id,)) or [_message("user", text) for text in questions]
+    answered = texts.messages.get((comparison.prompt_id, *side)) or [_message("assistant", text) for text in replies]
+    return [row for number in range(turn) for rows in (asked[number], answered[number]) for row in rows]
+
+
+def _message(role: str, text: str) -> list[Row]:
+    return [{"role": role, "content": text}]

@@ -6,11 +6,12 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from google.protobuf.descriptor import Descriptor, FieldDescriptor
     from google.protobuf.message import Message
 
+    from judge.api.v1.turn_pb2 import Turn
     from judge_client import JudgeClient
 
 Row = dict[str, Any]
@@ -99,6 +100,17 @@ async def dataset_pages(client: JudgeClient, name: str, kind: str) -> AsyncItera
         yield Page([as_row(message) | source for message in getattr(batch, kind)])
 
 
+async def importable_pages(client: JudgeClient, name: str, kind: str) -> AsyncIterator[Page]:
+    """Yield the same without the texts that repeat messages."""
+    async for page in dataset_pages(client, name, kind):
+        yield page._replace(rows=[importable(row) for row in page.rows])
+
+
+def importable(row: Row) -> Row:
+    """Return *row* without its turns if it has messages, since an import takes one of them."""
+    return {name: value for name, value in row.items() if name != "turns"} if "messages" in row else row
+
+
 async def run_pages(client: JudgeClient, name: str, token: str = "") -> AsyncIterator[Page]:
     """Yield the verdicts of a run in the order of its plan, those after *token* if there is one."""
     from judge.api.v1 import verdict_pb2  # noqa: PLC0415  # as above
@@ -117,9 +129,20 @@ def as_row(message: Message) -> Row:
             row |= as_row(value)
         elif field.name == "order":
             row["first"] = _word(field, value)
+        elif field.message_type is not None and field.message_type.full_name == "judge.api.v1.Turn":
+            row[field.name] = _message_rows(value)
         else:
             row[field.name] = [_plain(field, each) for each in value] if field.is_repeated else _plain(field, value)
     return row
+
+
+def _message_rows(turns: Sequence[Turn]) -> list[Any]:
+    """Return turns as lists of messages as an import reads them; the only turn of a row as its list alone."""
+    from judge.formats.message_rows import message_rows  # noqa: PLC0415  # when needed
+    from judge.rpc.turns import decode_turn  # noqa: PLC0415
+
+    rows = [message_rows(decode_turn(turn)) for turn in turns]
+    return rows if len(rows) > 1 else rows[0]
 
 
 def _plain(field: FieldDescriptor, value: Any) -> Any:  # noqa: ANN401  # of any type

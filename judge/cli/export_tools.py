@@ -90,6 +90,7 @@ def alpaca_eval_command(service: ServiceTarget, /, reference: str, leaderboard: 
     async def work(client: JudgeClient, source: VoteSource) -> None:
         account = LeftOutVotes()
         votes, texts = await read_votes(client, source, account), await read_texts(client, source.dataset)
+        account.flattened = len(texts.messages)
         rows = export_alpaca_eval.annotation_rows(votes, texts, reference, account)
         written = _write(rows, options["output"], account, "annotations")
         if leaderboard is not None:
@@ -155,6 +156,7 @@ def dpo_command(service: ServiceTarget, /, agreement: float, ties: Literal["half
     async def work(client: JudgeClient, source: VoteSource) -> None:
         account, rule = LeftOutVotes(), export_dpo.PreferenceRule(agreement, ties)
         votes, texts = await read_votes(client, source, account), await read_texts(client, source.dataset)
+        account.flattened = len(texts.messages)
         _write(export_dpo.preferences(votes, texts, rule, account), options["output"], account, "pairs")
 
     _run(service, options, work)

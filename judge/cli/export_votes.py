@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -55,6 +55,8 @@ class LeftOutVotes:
     """How many votes were left out, for each reason."""
 
     left_out: Counter[str] = field(default_factory=Counter)
+    flattened: int = 0
+    """How many prompts and outputs were written as texts with marks, because the format has no place for messages."""
 
     def leave_out(self, why: str, n: int = 1) -> None:
         """Count *n* votes that were left out."""
@@ -63,7 +65,11 @@ class LeftOutVotes:
     def __str__(self) -> str:
         """Say what was left out; empty if nothing was."""
         reasons = ", ".join(f"{why} ({n:,})" for why, n in self.left_out.items())
-        return f" Left out: {reasons}." if reasons else ""
+        left_out = f" Left out: {reasons}." if reasons else ""
+        if not self.flattened:
+            return left_out
+        marked = "prompts and outputs of the dataset have messages, written as texts with marks for roles and tools"
+        return f"{left_out} {self.flattened:,} {marked}; images are not kept."
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,8 @@ class Texts:
 
     prompts: dict[str, Row]
     outputs: dict[tuple[str, str, int], list[str]]
+    messages: dict[tuple[str, ...] | tuple[str, str, int], list[Any]] = field(default_factory=dict)
+    """The turns as messages, of prompts and outputs that are more than texts."""
 
     def output(self, comparison: VotedPair, side: Side) -> str | None:
         """Return the text of a side at the turn of a comparison; None if it is not there."""
@@ -97,11 +105,22 @@ async def read_texts(client: JudgeClient, dataset: str) -> Texts:
     """Read the prompts and outputs of a dataset."""
     prompts: dict[str, Row] = {}
     outputs: dict[tuple[str, str, int], list[str]] = {}
+    messages: dict[tuple[str, ...] | tuple[str, str, int], list[Any]] = {}
     async for row in _each(dataset_pages(client, dataset, "prompts")):
         prompts[row["prompt_id"]] = row
+        if "messages" in row:
+            messages[(row["prompt_id"],)] = _by_turn(row)
     async for row in _each(dataset_pages(client, dataset, "outputs")):
-        outputs[row["prompt_id"], row["contestant"], row.get("sample", 0)] = row["turns"]
-    return Texts(prompts, outputs)
+        side = (row["prompt_id"], row["contestant"], row.get("sample", 0))
+        outputs[side] = row["turns"]
+        if "messages" in row:
+            messages[side] = _by_turn(row)
+    return Texts(prompts, outputs, messages)
+
+
+def _by_turn(row: Row) -> list[Any]:
+    """Return the messages of each turn of a row, which has those of its only turn alone."""
+    return row["messages"] if len(row["turns"]) > 1 else [row["messages"]]
 
 
 async def read_votes(client: JudgeClient, source: VoteSource, account: LeftOutVotes) -> list[ExportedVote]:

@@ -59,6 +59,7 @@ class CapabilitySettings(Strict):
     choice: bool | None = None
     batch: bool | None = None
     reasoning: bool | None = None
+    images: bool | None = None
 
 
 class JudgeSettings(Strict):

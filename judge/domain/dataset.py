@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from judge.domain.errors import InvalidInput
+from judge.domain.messages import ChatTurn, Role, Turn, simplified, turn_bytes, turn_texts
 from judge.domain.names import checked_name, checked_text
 from judge.domain.outcome import AnnotatorKind, Order, Outcome, Selection, TieKind, VerdictStatus
 
@@ -33,6 +34,13 @@ def check_texts(**fields: Sequence[str]) -> None:
         checked_size(sum(len(text.encode("utf-8", "replace")) for texts in fields.values() for text in texts))
 
 
+def _check_turns(turns: Sequence[Turn], reference: Sequence[str] = ()) -> None:
+    """Raise InvalidInput if a text of *turns* and *reference*, or all of them together, are too large."""
+    check_texts(turns=[turn for turn in turns if isinstance(turn, str)], reference=reference)
+    if any(isinstance(turn, ChatTurn) for turn in turns):
+        checked_size(sum(map(turn_bytes, (*turns, *reference))))
+
+
 def _checked_pair(turn: int, left: str, right: str) -> None:
     checked_name("left", left)
     checked_name("right", right)
@@ -49,10 +57,13 @@ def _checked_share(field_name: str, share: float | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt: one or more turns, a category, tags, and an optional reference answer."""
+    """A prompt: one or more turns, a category, tags, and an optional reference answer.
+
+    A turn is a text of a user, or messages. Messages that are only such a text become the text.
+    """
 
     prompt_id: str
-    turns: tuple[str, ...]
+    turns: tuple[Turn, ...]
     category: str = ""
     tags: tuple[str, ...] = ()
     reference: tuple[str, ...] = ()
@@ -65,20 +76,29 @@ class Prompt:
             raise InvalidInput(
                 "reference", f"prompt {self.prompt_id!r} has more reference answers than turns", reason="EXTRA_TURN"
             )
-        check_texts(turns=self.turns, reference=self.reference)
+        _check_turns(self.turns, self.reference)
+        _simplify(self, Role.USER)
         if self.category:
             checked_name("category", self.category)
         for tag in self.tags:
             checked_name("tags", tag)
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Each turn as one text."""
+        return turn_texts(self.turns)
+
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One contestant's answer to one prompt, with a text per turn. An empty text is an answer too."""
+    """One contestant's answer to one prompt, with a text or messages per turn. An empty text is an answer too.
+
+    Messages that are only a text of the assistant become the text.
+    """
 
     prompt_id: str
     contestant: str
-    turns: tuple[str, ...]
+    turns: tuple[Turn, ...]
     sample: int = 0
 
     def __post_init__(self) -> None:
@@ -90,7 +110,19 @@ class Output:
             )
         if self.sample < 0:
             raise InvalidInput("sample", f"sample {self.sample} is negative", reason="INVALID_SAMPLE")
-        check_texts(turns=self.turns)
+        _check_turns(self.turns)
+        _simplify(self, Role.ASSISTANT)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Each turn as one text."""
+        return turn_texts(self.turns)
+
+
+def _simplify(row: Prompt | Output, role: Role) -> None:
+    """Replace each turn of *row* that is only a text of *role* by that text, so that equal rows are equal."""
+    if any(isinstance(turn, ChatTurn) for turn in row.turns):
+        object.__setattr__(row, "turns", tuple(simplified(turn, role) for turn in row.turns))
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING
 from judge.domain.outcome import ItemState
 
 if TYPE_CHECKING:
-    from judge.domain.verdict import Usage
+    from judge.domain.usage import Usage
 
 
 class JudgeError(Exception):

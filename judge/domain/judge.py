@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import Literal, NamedTuple, get_args
 
 from judge.domain.errors import InvalidInput
-from judge.domain.verdict import Shown, Usage, digest
+from judge.domain.messages import Image
+from judge.domain.usage import Usage
+from judge.domain.verdict import Shown, digest
 
 
 class AnswerForm(StrEnum):
@@ -127,6 +130,8 @@ class Capabilities:
     batch: bool = False
     reasoning: bool = False
     """It reasons before it answers. The output budget includes the reasoning, and `effort` is supported."""
+    images: bool = False
+    """It takes images. They are sent where they stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,10 +265,27 @@ class JudgeCard:
 
 
 class Message(NamedTuple):
-    """One message of a chat: *role* is system or user."""
+    """One message of a chat: *role* is system or user.
+
+    *content* is its text. If it has images, *parts* is what is sent: texts, and the images between them, for each of
+    which *content* has a line.
+    """
 
     role: str
     content: str
+    parts: tuple[str | Image, ...] = ()
+
+    @staticmethod
+    def of(role: str, pieces: Sequence[str | Image]) -> Message:
+        """Return the message of *pieces*, which follow one another without anything between them."""
+        content = "".join(piece for piece in pieces if isinstance(piece, str))
+        parts: list[str | Image] = []
+        for piece in pieces:
+            if isinstance(piece, str) and parts and isinstance(parts[-1], str):
+                parts[-1] += piece
+            else:
+                parts.append(piece)
+        return Message(role, content, tuple(parts) if len(parts) > 1 else ())
 
 
 class RenderedPrompt(NamedTuple):

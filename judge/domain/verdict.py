@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from judge.domain.messages import Turn, images_in, turn_body
 from judge.domain.outcome import LEFT_SCORE, ItemState, Order, Outcome, Preference, VerdictStatus
+from judge.domain.usage import Usage
 
 RECENT = 128
 """How many hashes of long texts are cached. A shard shows the same texts many times."""
@@ -31,15 +34,23 @@ _short = lru_cache(maxsize=4096)(_part)
 
 
 @lru_cache(maxsize=RECENT)
-def prompt_digest(turns: tuple[str, ...], reference: tuple[str, ...]) -> bytes:
+def prompt_digest(turns: tuple[Turn, ...], reference: tuple[str, ...]) -> bytes:
     """Return the hash of a prompt's *turns* up to the judged one, and of the *reference* shown (empty if none is)."""
-    return digest("prompt", str(len(turns)), *turns, *reference)
+    return _turns_digest("prompt", (str(len(turns)),), turns, reference)
 
 
 @lru_cache(maxsize=RECENT)
-def shown_digest(turns: tuple[str, ...]) -> bytes:
+def shown_digest(turns: tuple[Turn, ...]) -> bytes:
     """Return the hash of an output's *turns* up to the judged one."""
-    return digest("output", *turns)
+    return _turns_digest("output", (), turns, ())
+
+
+def _turns_digest(kind: str, before: tuple[str, ...], turns: tuple[Turn, ...], after: tuple[str, ...]) -> bytes:
+    """Return the hash of *turns*. If one is made of messages, all are hashed as JSON, under another name."""
+    texts = [turn for turn in turns if isinstance(turn, str)]
+    if len(texts) < len(turns):
+        kind, texts = f"{kind} of messages", [json.dumps([turn_body(turn) for turn in turns], sort_keys=True)]
+    return digest(kind, *before, *texts, *after)
 
 
 def recorded_digest(contestant: str, sample: int) -> bytes:
@@ -62,9 +73,9 @@ class CallKey(NamedTuple):
 class Comparison(NamedTuple):
     """The texts of two outputs to one prompt, up to the judged turn."""
 
-    prompt: tuple[str, ...]
-    left: tuple[str, ...]
-    right: tuple[str, ...]
+    prompt: tuple[Turn, ...]
+    left: tuple[Turn, ...]
+    right: tuple[Turn, ...]
     category: str = ""
     reference: tuple[str, ...] = ()
 
@@ -77,9 +88,9 @@ class Comparison(NamedTuple):
 class Shown(NamedTuple):
     """A comparison in one order, as a judge sees it."""
 
-    prompt: tuple[str, ...]
-    first: tuple[str, ...]
-    second: tuple[str, ...]
+    prompt: tuple[Turn, ...]
+    first: tuple[Turn, ...]
+    second: tuple[Turn, ...]
     category: str = ""
     reference: tuple[str, ...] = ()
 
@@ -87,6 +98,11 @@ class Shown(NamedTuple):
     def turn(self) -> int:
         """The turn judged, counted from 1."""
         return len(self.prompt)
+
+    @property
+    def images(self) -> int:
+        """How many images are shown."""
+        return sum(map(images_in, (self.prompt, self.first, self.second)))
 
     @staticmethod
     def of(comparison: Comparison, order: Order) -> Shown:
@@ -112,23 +128,6 @@ class Shown(NamedTuple):
             cache_tag,
             str(repeat),
         )
-
-
-class Usage(NamedTuple):
-    """What a call used: tokens, micro-USD, milliseconds, attempts."""
-
-    input_tokens: int = 0
-    cached_input_tokens: int = 0
-    output_tokens: int = 0
-    cost_micros: int = 0
-    latency_ms: int = 0
-    tries: int = 1
-    written_input_tokens: int = 0
-    """Input tokens that the provider wrote to its cache at a price of their own. Part of the cost; not stored."""
-    counted: bool = True
-    """Whether the provider counted input and output. If not, the call costs the most that it can; not stored."""
-    stated_micros: int = 0
-    """What the provider itself says that the call costs. The call costs at least that; not stored."""
 
 
 class Reply(NamedTuple):

@@ -6,8 +6,10 @@ import math
 from typing import NamedTuple
 
 from judge.domain.judge import JudgeCard
+from judge.domain.messages import IMAGE_TOKENS, ChatTurn, Image, Turn
 from judge.domain.spending import Overrun
-from judge.domain.verdict import Reply, Shown, Usage
+from judge.domain.usage import Usage
+from judge.domain.verdict import Reply, Shown
 from judge.execution.judges import JudgeAtWork
 
 ATTEMPTS = 5
@@ -20,7 +22,21 @@ CHARS_PER_TOKEN, FEWEST_CHARS = 4, 1.5
 
 def characters(shown: Shown) -> int:
     """Characters that are sent to judge *shown*, roughly."""
-    return sum(map(len, (*shown.prompt, *shown.first, *shown.second, *shown.reference))) + OVERHEAD_CHARS
+    return sum(map(turn_characters, (*shown.prompt, *shown.first, *shown.second, *shown.reference))) + OVERHEAD_CHARS
+
+
+def turn_characters(turn: Turn) -> int:
+    """Characters of *turn*, roughly. An image counts as many as IMAGE_TOKENS usually have."""
+    if isinstance(turn, str):
+        return len(turn)
+    return len(turn.text) + turn.images * IMAGE_TOKENS * CHARS_PER_TOKEN
+
+
+def held_characters(shown: Shown) -> int:
+    """Characters that a call on *shown* keeps in memory, roughly: what is sent, with images in base64."""
+    turns = (turn for turns in (shown.prompt, shown.first, shown.second) for turn in turns)
+    images = (part for turn in turns if isinstance(turn, ChatTurn) for part in turn.parts if isinstance(part, Image))
+    return characters(shown) + sum(-(-len(image.data) // 3) * 4 for image in images)
 
 
 def likely_tokens(judge: JudgeAtWork, shown: Shown) -> int:

@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import stamina
 
-from judge.domain.errors import CallFailed, JudgeUnusable, NotRecorded, TransportFailed
+from judge.domain.errors import CallFailed, CallRejected, JudgeUnusable, NotRecorded, TransportFailed
 from judge.domain.judge import RECORDED, JudgeDefinition, RenderedPrompt
 from judge.domain.outcome import ItemState, Order, VerdictStatus
-from judge.domain.verdict import CallKey, Comparison, ParsedVerdict, Reply, Shown, Usage, digest, recorded_digest
+from judge.domain.usage import Usage
+from judge.domain.verdict import CallKey, Comparison, ParsedVerdict, Reply, Shown, digest, recorded_digest
 from judge.execution.call_tally import CallTally
 from judge.execution.cost import ATTEMPTS, call_cost, characters, likely_tokens, with_cost
 from judge.execution.judges import JudgeAtWork, Rule
@@ -116,6 +117,7 @@ async def judge_comparison(
         if judge.definition.backend == RECORDED:
             raise NotRecorded("no verdict was uploaded for this presentation, and a recorded judge cannot be called")
         prompt = render_prompt(judge.definition, work)
+        _check_images(judge, prompt)
         async with asyncio.timeout(judge.card.limits.deadline_seconds):
             answer = await calls.reply(prompt)
     except TimeoutError:
@@ -140,6 +142,20 @@ async def judge_comparison(
         setback=calls.setback if state is ItemState.TRANSPORT_ERROR else None,
     )
     return tally.added_to(settled)
+
+
+def _check_images(judge: JudgeAtWork, prompt: RenderedPrompt) -> None:
+    """Raise CallRejected if *judge* would be shown images that it does not take, or in a system message."""
+    images = prompt.shown.images
+    if images and not judge.backend.capabilities.images:
+        raise CallRejected(
+            f"judge {judge.definition.name!r} takes no images, and the presentation has {images}. "
+            "If its model does take them, add capabilities = { images = true }"
+        )
+    if any(message.parts and message.role == "system" for message in prompt.messages):
+        raise CallRejected(
+            f"rubric {judge.definition.rubric.name} shows images in its system message; show them in user"
+        )
 
 
 def _read(

@@ -20,7 +20,7 @@ from judge.domain.run import StopReason, WaitReason
 from judge.domain.verdict import CallKey
 from judge.execution.call_tally import CallTally
 from judge.execution.committer import Committer
-from judge.execution.cost import characters, likely_tokens, worst_call
+from judge.execution.cost import characters, held_characters, likely_tokens, worst_call
 from judge.execution.judge_call import Work, judge_comparison, settle_by_rule, settle_from_store
 from judge.execution.judges import JudgeAtWork, Rule
 from judge.execution.progress import Failures, Settlements, Waits, explain_outage, explain_rest
@@ -303,7 +303,7 @@ class ShardRunner:
         large = LargeReply(self._judge.reply_limit)
         limit_replies(large.reserve)
         try:
-            held = await self._judge.memory_limit.take(characters(work.shown))
+            held = await self._judge.memory_limit.take(held_characters(work.shown))
             try:
                 if self._clock.monotonic() - requested_at > LEASE:
                     settled, again = Settled(work.key, work.item, attempt), (work,)

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from judge.domain.dataset import Label, Output, Prompt
+from judge.domain.messages import ChatMessage, ChatTurn, Role, TextPart, Turn, turn_messages
 from judge.domain.outcome import AnnotatorKind, Outcome, TieKind
 from judge.formats import fields, words
 from judge.formats.battles import winner_by_columns, winner_by_name
 from judge.formats.fields import Row
 from judge.formats.importing import Format, Item, Parser, RowNote, text_id, text_sample
 from judge.formats.json_rows import has_half_character
-from judge.formats.messages import message_text
+from judge.formats.messages import chat_message, reply_turn, turn_key, turn_of_messages
 
 ANONYMOUS = "arena-user"
 """The annotator of votes that do not say whose they are."""
@@ -49,11 +50,19 @@ def recognize(_: Path, row: Row) -> Format | None:
 
 
 class _Conversation(NamedTuple):
-    """The texts of a user, and the reply to each."""
+    """What a user said, the reply to each, and what the system said before each; empty if it said nothing."""
 
-    turns: tuple[str, ...]
-    replies: tuple[str, ...]
-    has_system: bool = False
+    turns: tuple[Turn, ...]
+    replies: tuple[Turn, ...]
+    system: tuple[tuple[ChatMessage, ...], ...] = ()
+
+    @property
+    def prompt(self) -> tuple[Turn, ...]:
+        """The turns, each after the messages of the system."""
+        if not any(self.system):
+            return self.turns
+        pairs = zip(self.system, self.turns, strict=True)
+        return tuple(ChatTurn((*system, *turn_messages(turn, Role.USER))) if system else turn for system, turn in pairs)
 
 
 def _parser() -> Parser:
@@ -73,15 +82,17 @@ def _vote(prompts: set[str], _: int, row: Row) -> Iterator[Item]:
         if ours.turns != theirs.turns:
             raise ValueError("has two conversations whose user does not say the same")
         turn, category = len(ours.turns), fields.text(row, "selected_category") or ""
-        prompt_id, samples = text_id(*ours.turns), (text_sample(*ours.replies), text_sample(*theirs.replies))
+        prompt = ours.prompt if ours.system == theirs.system else ours.turns
+        prompt_id = text_id(*map(turn_key, prompt))
+        samples = text_sample(*map(turn_key, ours.replies)), text_sample(*map(turn_key, theirs.replies))
         if prompt_id in prompts:
             yield RowNote("on the same text as an earlier vote, so on its prompt, with its tags")
         else:
-            yield Prompt(prompt_id=prompt_id, turns=ours.turns, category=category, tags=_tags(row))
+            yield Prompt(prompt_id=prompt_id, turns=prompt, category=category, tags=_tags(row))
         yield Output(prompt_id=prompt_id, contestant=left, turns=ours.replies, sample=samples[0])
         yield Output(prompt_id=prompt_id, contestant=right, turns=theirs.replies, sample=samples[1])
-        if ours.has_system or theirs.has_system:
-            yield RowNote("without their system message, which is not kept")
+        if ours.system != theirs.system:
+            yield RowNote("without their system messages, which differ")
     outcome, tie_kind = _outcome(row)
     unblinded = row.get("anony") in (False, "False", "false")
     if unblinded:
@@ -143,29 +154,23 @@ def _conversation(row: Row, field: str) -> _Conversation:
     messages = _parsed(row, field)
     if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
         raise ValueError(f"has an invalid {field}: {messages!r:.60} is not a list of messages")
-    turns: list[str] = []
-    replies: list[list[str]] = []
-    system = ""
-    for message in messages:
-        role, text = message.get("role"), _text(message, field)
-        if role == "user":
-            turns.append(text)
+    turns: list[Turn] = []
+    replies: list[list[ChatMessage]] = []
+    system: list[list[ChatMessage]] = [[]]
+    for message in (ours for row_message in messages for ours in chat_message(row_message)):
+        if message.role is Role.USER:
+            turns.append(turn_of_messages([message], Role.USER))
             replies.append([])
-        elif role == "assistant" and replies:
-            replies[-1].append(text)
-        elif role == "system":
-            system += text
+            system.append([])
+        elif message.role is Role.SYSTEM:
+            system[-1] += [message] if message.parts != (TextPart(""),) else []
+        elif replies:
+            replies[-1].append(message)
         else:
-            why = "it cannot be imported" if replies else "it is before the first of a user"
-            raise ValueError(f"has a message of {role!r:.40} in {field}: {why}")
-    return _Conversation(tuple(turns), tuple("\n\n".join(reply) for reply in replies), has_system=bool(system))
-
-
-def _text(message: Row, field: str) -> str:
-    content = message.get("content")
-    if isinstance(content, list) and any(isinstance(part, dict) and part.get("image") is not None for part in content):
-        raise ValueError(f"has an image in {field}, which cannot be imported")
-    return message_text(message)
+            raise ValueError(f"has a message of {message.role.value!r} in {field}: it is before the first of a user")
+    # What the system says after the last message of the user was given to nobody.
+    before = tuple(map(tuple, system[: len(turns)]))
+    return _Conversation(tuple(turns), tuple(reply_turn(reply) if reply else "" for reply in replies), before)
 
 
 def _parsed(row: Row, field: str) -> Any:  # noqa: ANN401  # JSON

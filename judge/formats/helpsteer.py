@@ -11,8 +11,8 @@ from judge.domain.dataset import Label, Output, Prompt
 from judge.domain.outcome import AnnotatorKind, Outcome
 from judge.formats import fields
 from judge.formats.fields import Row
-from judge.formats.importing import Format, Item, Parser, text_id
-from judge.formats.messages import transcript
+from judge.formats.importing import Format, Item, Parser
+from judge.formats.messages import prompt_turn, turn_id
 from judge.formats.pairs import Pairs
 
 _KEYS = frozenset(("context", "response1", "response2", "overall_preference"))
@@ -30,11 +30,11 @@ def _parser() -> Parser:
     pairs = Pairs()
 
     def items(_: int, row: Row) -> list[Item]:
-        text = transcript(fields.needed(row, "context"))
+        turn = prompt_turn(fields.needed(row, "context"))
         language = fields.text(row, "language")
         prompt = Prompt(
-            prompt_id=text_id(text),
-            turns=(text,),
+            prompt_id=turn_id(turn),
+            turns=(turn,),
             category=fields.text(row, "domain") or "",
             tags=(language,) if language else (),
         )

@@ -11,12 +11,13 @@ from typing import Any
 
 from judge.domain.dataset import Output, Prompt
 from judge.domain.errors import InvalidInput
+from judge.domain.messages import ChatMessage, ChatTurn, Role, TextPart, Turn
 from judge.formats import fields, zip_rows
 from judge.formats.containers import FileRow, rows_of
 from judge.formats.documents import inside
 from judge.formats.fields import Row
 from judge.formats.importing import Format, Item, LeftOut, Parser
-from judge.formats.messages import message_text, transcript
+from judge.formats.messages import chat_message, chat_messages, prompt_turn, reply_turn, turn_of_messages
 from judge.formats.pairs import Pairs
 
 _HEADERS = ("header.json", "_journal/start.json")
@@ -78,21 +79,36 @@ def _parser() -> Parser:
 
 
 def _prompt(task: str, sample: Row) -> Prompt:
-    text = transcript(_attached(fields.needed(sample, "input"), sample))
+    turn = prompt_turn(_attached(fields.needed(sample, "input"), sample))
     choices = fields.texts(sample, "choices")
-    listed = "".join(f"\n{chr(ord('A') + number)}) {choice}" for number, choice in enumerate(choices))
+    listed = "\n".join(f"{chr(ord('A') + number)}) {choice}" for number, choice in enumerate(choices))
     return Prompt(
         prompt_id=f"{task}/{fields.name(sample, 'id')}",
-        turns=(f"{text}\n{listed}" if listed else text,),
+        turns=(_with_choices(turn, listed) if listed else turn,),
         category=task,
         reference=(target,) if (target := _target(sample)) else (),
     )
 
 
+def _with_choices(turn: Turn, listed: str) -> Turn:
+    """Add the *listed* choices of a question to the end of its *turn*."""
+    if isinstance(turn, str):
+        return f"{turn}\n\n{listed}"
+    *earlier, last = turn.messages
+    further = (TextPart(listed),)
+    if last.role is not Role.USER:
+        return ChatTurn((*turn.messages, ChatMessage(Role.USER, further)))
+    return turn_of_messages([*earlier, ChatMessage(Role.USER, (*last.parts, *further))], Role.USER)
+
+
 def _attached(value: Any, sample: Row) -> Any:  # noqa: ANN401  # JSON
-    """Return a text, also one that the log keeps among the attachments."""
+    """Return a *value* with the texts that the log keeps among the attachments."""
     if isinstance(value, str) and value.startswith(_ATTACHMENT):
         return (sample.get("attachments") or {}).get(value.removeprefix(_ATTACHMENT), value)
+    if isinstance(value, list):
+        return [_attached(entry, sample) for entry in value]
+    if isinstance(value, dict):
+        return {name: _attached(entry, sample) for name, entry in value.items()}
     return value
 
 
@@ -106,6 +122,18 @@ def _outputs(prompt_id: str, model: str, sample: Row) -> Iterator[Output]:
     """Yield the model's answer, if it gave one: a sample may have ended with an error or at a limit."""
     choices = inside(sample, "output", "choices")
     if choices:
-        text = message_text(fields.needed(choices[0], "message"))
+        turn = _answer(fields.needed(choices[0], "message"), sample)
         epoch = fields.whole(sample, "epoch", missing=1, least=1)
-        yield Output(prompt_id=prompt_id, contestant=model, turns=(text,), sample=epoch - 1)
+        yield Output(prompt_id=prompt_id, contestant=model, turns=(turn,), sample=epoch - 1)
+
+
+def _answer(message: Row, sample: Row) -> Turn:
+    """Return the model's last *message*, or if it used tools, all that it did after what it was given."""
+    given = sample.get("input")
+    skipped = sum(entry.get("role") == "assistant" for entry in given) if isinstance(given, list) else 0
+    messages = inside(sample, "messages")
+    places = [place for place, entry in enumerate(messages) if entry.get("role") == "assistant"]
+    own = messages[places[skipped] :] if len(places) > skipped else []
+    if any(entry.get("role") == "tool" or entry.get("tool_calls") for entry in own):
+        return reply_turn(chat_messages(_attached(list(own), sample)))
+    return reply_turn(chat_message(_attached(message, sample)))

@@ -6,11 +6,12 @@ from functools import partial
 from pathlib import Path
 
 from judge.domain.dataset import Prompt
+from judge.domain.messages import Turn
 from judge.formats import fields
 from judge.formats.documents import inside, rows_inside
 from judge.formats.fields import Row
-from judge.formats.importing import Format, Item, Parser, text_id
-from judge.formats.messages import message_text, transcript
+from judge.formats.importing import Format, Item, Parser
+from judge.formats.messages import chat_messages, prompt_turn, reply_turn, turn_id
 from judge.formats.pairs import Pairs
 
 _ITEM = "eval.run.output_item"
@@ -32,8 +33,8 @@ def _parser() -> Parser:
     def items(_: int, row: Row) -> list[Item]:
         sample, item = fields.needed(row, "sample"), row.get("datasource_item") or {}
         messages = fields.first(sample, "input") or fields.needed(item, "query")
-        text = transcript(messages)
-        prompt, model = Prompt(prompt_id=text_id(text), turns=(text,)), fields.name(sample, "model")
+        turn = prompt_turn(messages)
+        prompt, model = Prompt(prompt_id=turn_id(turn), turns=(turn,)), fields.name(sample, "model")
         answer = _answer(sample, item)
         if answer is None:
             return pairs.new((prompt,))
@@ -42,9 +43,9 @@ def _parser() -> Parser:
     return items
 
 
-def _answer(sample: Row, item: Row) -> str | None:
+def _answer(sample: Row, item: Row) -> Turn | None:
     """Return the model's answer, which Azure's files keep with the item; None if the call failed."""
     messages = inside(sample, "output")
     if messages:
-        return "\n\n".join(text for message in messages if (text := message_text(message)))
+        return reply_turn(chat_messages(messages))
     return fields.text(item, "sample.output_text") or fields.text(sample, "output_text")

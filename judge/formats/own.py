@@ -6,18 +6,22 @@ that merges both orders is not a verdict on one presentation, so it becomes a la
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from judge.domain.dataset import Battle, ImportedVerdict, Label, ListedComparison, Output, Prompt
+from judge.domain.messages import Role, Turn
 from judge.domain.names import checked_name
 from judge.domain.outcome import AnnotatorKind, Outcome, Selection, TieKind, VerdictStatus
 from judge.domain.scores import Score, ScoreScale
 from judge.formats import fields, words
 from judge.formats.fields import Row, TextRow
 from judge.formats.importing import Format, Item, LabelIds, Parser, RowNote, SourcedLabel
+from judge.formats.messages import chat_turn
 
 _NAME = re.compile(
     r"(?:human_(?=labels)|judge_(?=verdicts))?(prompts|outputs|labels|scores|verdicts|comparisons|battles)(?![a-z])",
@@ -29,8 +33,9 @@ OUTCOME = ("outcome", "winner")
 ANNOTATOR = ("annotator", "judge")
 CONTESTANT = ("contestant", "model")
 ORDER = ("first", "order")
+_TURNS = ("turns", "text", "messages")
 _OTHERS = (
-    *("category", "tags", "reference", "turns", "text", "sample", "turn", "label_id", "source", "kind", "probability"),
+    *("category", "tags", "reference", *_TURNS, "sample", "turn", "label_id", "source", "kind", "probability"),
     *("strength", "tie_kind", "note", "reason", "selection", "selection_probability", "left_sample", "right_sample"),
     *("raw", "status", "state", "repeat", "inconsistent", "comparison_id", "weight", "score", "lowest", "highest"),
 )
@@ -64,7 +69,7 @@ def _kind(row: Row) -> str | None:
         return "comparisons"
     if _has(row, LEFT, RIGHT, OUTCOME):
         return "labels" if _has(row, PROMPT, ANNOTATOR) else "battles"
-    if _has(row, PROMPT, ("turns", "text")):
+    if _has(row, PROMPT, _TURNS):
         return "outputs" if _has(row, CONTESTANT) else "prompts"
     if _has(row, PROMPT, CONTESTANT, ("score",), ANNOTATOR):
         return "scores"
@@ -72,7 +77,7 @@ def _kind(row: Row) -> str | None:
 
 
 _NEEDED: Mapping[str, Callable[[Row], bool]] = {
-    "prompts": lambda row: _has(row, PROMPT) or _has(row, ("turns", "text")),
+    "prompts": lambda row: _has(row, PROMPT) or _has(row, _TURNS),
     "outputs": lambda row: _has(row, CONTESTANT) or _has(row, PROMPT),
     "labels": lambda row: _has(row, LEFT) or _has(row, PROMPT),
     "scores": lambda row: _has(row, CONTESTANT) and _has(row, ("score",)),
@@ -139,19 +144,38 @@ def _outcome(row: Row, left: str, right: str) -> tuple[Outcome, TieKind | None]:
     return outcome, tie_kind
 
 
-def _turns(row: Row) -> tuple[str, ...]:
+def _messages(row: Row) -> Any:  # noqa: ANN401  # JSON
+    """Return the messages of a row, which a table has as JSON; None without any."""
+    messages = fields.first(row, "messages")
+    if not isinstance(messages, str):
+        return messages
+    try:
+        return json.loads(messages)
+    except (ValueError, RecursionError):
+        raise ValueError(f"has invalid messages: {messages!r:.60} is not JSON") from None
+
+
+def _turns(row: Row, role: Role) -> tuple[Turn, ...]:
+    """Read the turns: texts, or messages, which are those of one turn or a list of turns."""
+    messages = _messages(row)
+    if messages is not None:
+        if fields.first(row, "turns", "text") is not None:
+            raise ValueError("has both messages and turns or text; give one of them")
+        if isinstance(messages, list) and any(isinstance(entry, list | str) for entry in messages):
+            return tuple(entry if isinstance(entry, str) else chat_turn(entry, role) for entry in messages)
+        return (chat_turn(messages, role),)
     if fields.first(row, "turns") is not None:
         return fields.texts(row, "turns")
     text = fields.text(row, "text")
     if text is None:
-        raise KeyError("turns or text")
+        raise KeyError("turns, text or messages")
     return (text,)
 
 
 def _prompt(_: LabelIds, row: Row) -> Prompt:
     return Prompt(
         prompt_id=_prompt_id(row),
-        turns=_turns(row),
+        turns=_turns(row, Role.USER),
         category=fields.text(row, "category") or "",
         tags=fields.texts(row, "tags"),
         reference=fields.texts(row, "reference"),
@@ -161,7 +185,10 @@ def _prompt(_: LabelIds, row: Row) -> Prompt:
 def _output(_: LabelIds, row: Row) -> Output:
     contestant = fields.name(row, *CONTESTANT)
     return Output(
-        prompt_id=_prompt_id(row), contestant=contestant, turns=_turns(row), sample=fields.whole(row, "sample")
+        prompt_id=_prompt_id(row),
+        contestant=contestant,
+        turns=_turns(row, Role.ASSISTANT),
+        sample=fields.whole(row, "sample"),
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable
 
 from judge.domain.dataset import Label, Output, Prompt
+from judge.domain.messages import Turn, turn_body
 from judge.domain.outcome import AnnotatorKind, Outcome
 from judge.formats.importing import Item, LabelIds
 
@@ -31,18 +33,18 @@ class Pairs:
         self._done: set[tuple[object, ...]] = set()
         self._ids = LabelIds()
 
-    def output(self, prompt_id: str, contestant: str, text: str) -> Output:
-        """Return an output, whose sample is the number of its text among those of the contestant to the prompt."""
-        texts, key = self._texts.setdefault((prompt_id, contestant), []), _key(text)
+    def output(self, prompt_id: str, contestant: str, turn: Turn) -> Output:
+        """Return an output, whose sample is the number of its turn among those of the contestant to the prompt."""
+        texts, key = self._texts.setdefault((prompt_id, contestant), []), _key(turn)
         if key not in texts:
             texts.append(key)
-        return Output(prompt_id=prompt_id, contestant=contestant, turns=(text,), sample=texts.index(key))
+        return Output(prompt_id=prompt_id, contestant=contestant, turns=(turn,), sample=texts.index(key))
 
-    def further_output(self, prompt_id: str, contestant: str, text: str) -> Output:
-        """Return an output that is a sample of its own, even if its text was there before."""
+    def further_output(self, prompt_id: str, contestant: str, turn: Turn) -> Output:
+        """Return an output that is a sample of its own, even if it was there before."""
         key = (prompt_id, contestant)
         self._numbers[key] += 1
-        return Output(prompt_id=prompt_id, contestant=contestant, turns=(text,), sample=self._numbers[key] - 1)
+        return Output(prompt_id=prompt_id, contestant=contestant, turns=(turn,), sample=self._numbers[key] - 1)
 
     def new(self, items: Iterable[Item]) -> list[Item]:
         """Return the items of a row without the prompts and outputs that were in an earlier one.
@@ -85,7 +87,8 @@ class Pairs:
         )
 
 
-def _key(text: str) -> bytes:
+def _key(turn: Turn) -> bytes:
+    text = turn if isinstance(turn, str) else json.dumps(turn_body(turn))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from judge.domain.dataset import Prompt
+from judge.domain.messages import Turn
 from judge.domain.outcome import AnnotatorKind, Outcome
 from judge.formats import fields
 from judge.formats.fields import Row
-from judge.formats.importing import Format, Item, Parser, text_id
-from judge.formats.messages import message_text, transcript
+from judge.formats.importing import Format, Item, Parser
+from judge.formats.messages import chat_messages, prompt_turn, reply_turn, turn_id
 from judge.formats.pairs import Pairs
 
 _SIDES = ("chosen", "rejected")
@@ -40,12 +41,12 @@ def _parser() -> Parser:
         chosen, rejected = (_conversation(fields.needed(row, side)) for side in _SIDES)
         common = _common(chosen, rejected)
         shared, answers = chosen[:common], [_answer(each[common:]) for each in (chosen, rejected)]
-        text = transcript(shared or _question(row) or fields.needed(row, "prompt"))
-        prompt_id = fields.identifier(row, "prompt_id") if row.get("prompt_id") else text_id(text)
+        turn = prompt_turn(shared or _question(row) or fields.needed(row, "prompt"))
+        prompt_id = fields.identifier(row, "prompt_id") if row.get("prompt_id") else turn_id(turn)
         models = [fields.text(row, f"{side}_model") or side for side in _SIDES]
         left, right = (pairs.output(prompt_id, *each) for each in zip(models, answers, strict=True))
         label = pairs.label(left, right, Outcome.LEFT, annotator=_ANNOTATOR, kind=AnnotatorKind.HUMAN)
-        return pairs.new((Prompt(prompt_id=prompt_id, turns=(text,)), left, right, label))
+        return pairs.new((Prompt(prompt_id=prompt_id, turns=(turn,)), left, right, label))
 
     return items
 
@@ -94,7 +95,8 @@ def _common(left: Conversation, right: Conversation) -> int:
     return next((at for at in range(most) if left[at] != right[at]), max(most, 0))
 
 
-def _answer(messages: Conversation) -> str:
-    if len(messages) > 1:
-        return transcript(messages)
-    return message_text(messages[0]) if messages else ""
+def _answer(messages: Conversation) -> Turn:
+    """Return an answer. A single message is the model's, also if it was a text, which does not say whose it is."""
+    if len(messages) == 1:
+        messages = [{**messages[0], "role": "assistant"}]
+    return reply_turn(chat_messages(messages)) if messages else ""

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from judge.domain.run import StopReason
-from judge.domain.verdict import CallKey, Usage
+from judge.domain.usage import Usage
+from judge.domain.verdict import CallKey
 from judge.ports.records import (
     Fence,
     Permit,

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from judge.domain.dataset import ImportedVerdict, Label, ListedComparison, Output, Prompt
-from judge.ports.dataset_index import DatasetIndex, PromptIndex
+from judge.ports.dataset_index import DatasetIndex, PromptIndex, Rows
 from judge.ports.records import (
     OutputText,
     PromptText,
@@ -57,6 +57,10 @@ class RowReader(Protocol):
 
     async def prompt_index(self, tenant: str, name: str, revision: int) -> PromptIndex:
         """Return the prompts of the dataset at *revision*, without outputs."""
+        ...
+
+    async def rows_with_images(self, tenant: str, name: str, revision: int) -> tuple[Rows, Rows]:
+        """Return the rows of the prompts, and of the outputs, that have images at *revision*: int64[n], int64[m]."""
         ...
 
     async def prompt_texts(self, rows: Collection[int]) -> dict[int, PromptText]:

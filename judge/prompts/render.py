@@ -13,10 +13,12 @@ Why a judged text cannot leave its fence:
 
 1. The closing marker contains the nonce, and the nonce is a hash of the texts, the judge and the prompt. The author of
    a text would have to guess 64 bits that change with every character of it.
-2. If a text contains the nonce all the same, in upper or lower case, each occurrence is replaced by asterisks before
+2. A turn of several messages has a fence for each part, whose marker says the role and the kind, such as
+   `question, assistant, tool call`. What authors wrote, also names of tools and titles, is inside of the fence.
+3. If a text contains the nonce all the same, in upper or lower case, each occurrence is replaced by asterisks before
    the text is fenced, so no marker with the right code is ever inside. The key is computed from the original text.
-3. Texts enter a template as values and are never compiled, so braces in them have no effect.
-4. Parsers read only the judge's reply, never the prompt.
+4. Texts enter a template as values and are never compiled, so braces in them have no effect.
+5. Parsers read only the judge's reply, never the prompt.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from judge.domain.errors import InvalidInput
 from judge.domain.judge import CHOICES, AnswerForm, Message, RenderedPrompt, Rubric, RubricVariant, Sampling
+from judge.domain.messages import Image, Turn
 from judge.domain.verdict import Shown
 from judge.prompts.rubrics import FENCE
 
@@ -124,25 +127,45 @@ def _reads_reference(variant: RubricVariant, shown: Shown) -> bool:
     return bool(shown.reference) and bool(_REFERENCE_NAMES & (variables(variant.system) | variables(variant.user)))
 
 
+def _fenced_turn(name: str, turn: Turn, nonce: str) -> list[str | Image]:
+    """Return *turn* between markers: a text as one, messages with each part under its role and kind.
+
+    An image stands between its description and the end of its fence.
+    """
+    if isinstance(turn, str):
+        return [fenced(name, turn, nonce)]
+    pieces: list[str | Image] = []
+    for message in turn.messages:
+        for part in message.parts:
+            kind, text = part.block
+            text = fenced(", ".join(filter(None, (name, message.role.value, kind))), text, nonce)
+            text, end = f"\n{text}" if pieces else text, f"\n<<<end {nonce}>>>"
+            pieces += [text.removesuffix(end) + "\n", part, end] if isinstance(part, Image) else [text]
+    return pieces
+
+
 class _Fences:
-    """The fenced texts of a prompt, each with a placeholder that stands for it in a template."""
+    """The fenced turns of a prompt, each with a placeholder that stands for it in a template."""
 
     def __init__(self, nonce: str, turns: int) -> None:
         self._nonce, self._turns = nonce, turns
-        self._texts: list[str] = []
+        self._pieces: list[list[str | Image]] = []
 
-    def placeholders(self, name: str, texts: Sequence[str]) -> list[str]:
-        """Fence *texts* under *name*, with the number of the turn if there are several, and return placeholders."""
-        first = len(self._texts)
-        for at, text in enumerate(texts, 1):
-            self._texts.append(fenced(f"{name}_{at}" if self._turns > 1 else name, text, self._nonce))
-        return [f"\0{number}\0" for number in range(first, len(self._texts))]
+    def placeholders(self, name: str, turns: Sequence[Turn]) -> list[str]:
+        """Fence *turns* under *name*, with the number of the turn if there are several, and return placeholders."""
+        first = len(self._pieces)
+        for at, turn in enumerate(turns, 1):
+            self._pieces.append(_fenced_turn(f"{name}_{at}" if self._turns > 1 else name, turn, self._nonce))
+        return [f"\0{number}\0" for number in range(first, len(self._pieces))]
 
-    def fill(self, rendered: str) -> str:
-        """Put the texts in. Raises ValueError if a template has changed a placeholder."""
+    def fill(self, rendered: str) -> list[str | Image]:
+        """Return *rendered* with the turns put in. Raises ValueError if a template has changed a placeholder."""
         if "\0" in _PLACEHOLDER.sub("", rendered):
             raise ValueError(rendered)
-        return _PLACEHOLDER.sub(lambda match: self._texts[int(match[1])], rendered)
+        pieces: list[str | Image] = []
+        for at, text in enumerate(_PLACEHOLDER.split(rendered)):
+            pieces += self._pieces[int(text)] if at % 2 else [text]
+        return pieces
 
 
 def _values(shown: Shown, nonce: str, fences: _Fences) -> dict[str, object]:
@@ -170,15 +193,15 @@ def _messages(rubric: Rubric, variant: RubricVariant, shown: Shown, nonce: str) 
     fences = _Fences(nonce, shown.turn)
     values = _values(shown, nonce, fences)
     return (
-        Message("system", _rendered(rubric, variant.system, values, fences)),
-        Message("user", _rendered(rubric, variant.user, values, fences)),
+        Message.of("system", _rendered(rubric, variant.system, values, fences)),
+        Message.of("user", _rendered(rubric, variant.user, values, fences)),
     )
 
 
-def _rendered(rubric: Rubric, source: str, values: dict[str, object], fences: _Fences) -> str:
-    """Return the template *source*, rendered with *values*, with the texts of *fences* in their places."""
+def _rendered(rubric: Rubric, source: str, values: dict[str, object], fences: _Fences) -> list[str | Image]:
+    """Return the template *source*, rendered with *values*, with the turns of *fences* in their places."""
     try:
-        return fences.fill(_template(source).render(values)) if variables(source) else _constant(source)
+        return fences.fill(_template(source).render(values)) if variables(source) else [_constant(source)]
     except _TEMPLATE_ERRORS as error:
         raise InvalidInput(
             "rubric", f"a template of rubric {rubric.name} fails with {type(error).__name__}", reason="BAD_TEMPLATE"

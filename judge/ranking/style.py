@@ -56,7 +56,7 @@ async def style_of(store: Store, tenant: str, votes: SourceVotes) -> Style:
     of: dict[_Side, Floats] = {}
     async for sides in text_pages(store, all_sides, lambda _: (), lambda side: (rows[side[:3]],)):
         texts = await store.output_texts({rows[side[:3]] for side in sides})
-        turns = [texts[rows[side[:3]]].output.turns[side[3] - 1] for side in sides]
+        turns = [texts[rows[side[:3]]].output.texts[side[3] - 1] for side in sides]
         of.update(zip(sides, await asyncio.to_thread(_all_features, turns), strict=True))
     return Style(NAMES, of)
 

@@ -32,6 +32,7 @@ from judge.rpc import decode, rows
 from judge.rpc.encode_dataset import dataset
 from judge.rpc.labels import label_columns
 from judge.rpc.pages import batches, first_page
+from judge.rpc.turns import row_bytes
 
 R = TypeVar("R")
 R_contra = TypeVar("R_contra", contravariant=True)
@@ -242,13 +243,13 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
         for number, row in enumerate(rows, begin):
             try:
                 decoded_row = decode_row(row)
-                checked_size(row.ByteSize())
+                checked_size(row_bytes(row))
             except InvalidInput as error:
                 upload.reject(Rejection(row=number, field=error.field, reason=error.reason, message=error.message))
             else:
                 decoded.append(decoded_row)
                 places.append(number)
-                size += row.ByteSize()
+                size += row_bytes(row)
         if size > BATCH_BYTES:
             raise InvalidInput(
                 "batch",

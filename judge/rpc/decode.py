@@ -43,6 +43,7 @@ from judge.ports.records import VerdictQuery
 from judge.ports.run_rows import RunQuery
 from judge.ranking.options import RankOptions
 from judge.rpc.enum_words import word
+from judge.rpc.turns import decode_turns
 from judge.votes.votes import Part
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def prompt(row: dataset_service_pb2.Prompt) -> Prompt:
     """Decode a prompt."""
     return Prompt(
         prompt_id=row.prompt_id,
-        turns=tuple(row.turns),
+        turns=decode_turns(row),
         category=row.category,
         tags=tuple(row.tags),
         reference=tuple(row.reference),
@@ -99,7 +100,7 @@ def prompt(row: dataset_service_pb2.Prompt) -> Prompt:
 
 def output(row: dataset_service_pb2.Output) -> Output:
     """Decode an output."""
-    return Output(prompt_id=row.prompt_id, contestant=row.contestant, turns=tuple(row.turns), sample=row.sample)
+    return Output(prompt_id=row.prompt_id, contestant=row.contestant, turns=decode_turns(row), sample=row.sample)
 
 
 def label(row: dataset_service_pb2.Label) -> Label:

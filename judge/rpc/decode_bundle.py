@@ -8,7 +8,8 @@ from judge.domain.judge import AnswerForm, JudgeDefinition, Rubric, RubricVarian
 from judge.domain.names import resource_id
 from judge.domain.outcome import ItemState, Order, Outcome, Preference, VerdictStatus
 from judge.domain.run import Run, RunCounts, RunSpec, RunState
-from judge.domain.verdict import ParsedVerdict, PresentationNames, Reply, Usage, Verdict
+from judge.domain.usage import Usage
+from judge.domain.verdict import ParsedVerdict, PresentationNames, Reply, Verdict
 from judge.planning.named_plan import PlanEntry
 from judge.rpc.decode import enum, optional_enum, run_spec
 

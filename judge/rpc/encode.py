@@ -9,6 +9,7 @@ from judge.api.v1 import (
     judge_service_pb2,
     outcome_pb2,
     run_service_pb2,
+    turn_pb2,
     verdict_pb2,
 )
 from judge.domain.judge import JudgeCard, JudgeDefinition, RenderedPrompt, RubricVariant, Sampling
@@ -66,6 +67,7 @@ def judge(card: JudgeCard, *, whole: bool = False) -> judge_service_pb2.Judge:
             choice=can.choice,
             batch=can.batch,
             reasoning=can.reasoning,
+            images=can.images,
         ),
         price=judge_service_pb2.Price(
             input_micros=price.input_micros,
@@ -135,7 +137,7 @@ def preview(rendered: RenderedPrompt, *, stored: bool) -> judge_service_pb2.Prom
     return judge_service_pb2.PromptPreview(
         variant=rendered.variant,
         messages=[
-            judge_service_pb2.ChatMessage(role=value(judge_service_pb2.Role, m.role), content=m.content)
+            judge_service_pb2.ChatMessage(role=value(turn_pb2.Role, m.role), content=m.content)
             for m in rendered.messages
         ],
         json_schema=rendered.json_schema,

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from judge.api.v1 import dataset_service_pb2, ranking_service_pb2
 from judge.domain.dataset import Battle, ImportedVerdict, Label, ListedComparison, Output, Prompt
+from judge.domain.messages import Role
+from judge.rpc.turns import encode_messages
 
 
 def prompt(row: Prompt) -> dataset_service_pb2.Prompt:
     """Encode a prompt."""
     return dataset_service_pb2.Prompt(
-        prompt_id=row.prompt_id, category=row.category, tags=row.tags, turns=row.turns, reference=row.reference
+        prompt_id=row.prompt_id,
+        category=row.category,
+        tags=row.tags,
+        turns=row.texts,
+        reference=row.reference,
+        messages=encode_messages(row.turns, Role.USER),
     )
 
 
 def output(row: Output) -> dataset_service_pb2.Output:
     """Encode an output."""
     return dataset_service_pb2.Output(
-        prompt_id=row.prompt_id, contestant=row.contestant, sample=row.sample, turns=row.turns
+        prompt_id=row.prompt_id,
+        contestant=row.contestant,
+        sample=row.sample,
+        turns=row.texts,
+        messages=encode_messages(row.turns, Role.ASSISTANT),
     )
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from judge.domain.judge import RECORDED, AnswerForm, JudgeCard, Price
 from judge.domain.run import Budget
-from judge.domain.verdict import Usage
+from judge.domain.usage import Usage
 from judge.execution.cost import CHARS_PER_TOKEN, worst_usage
 from judge.execution.work_items import Keys
 from judge.planning.inputs import PAGE

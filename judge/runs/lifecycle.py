@@ -7,6 +7,8 @@ import uuid
 from dataclasses import replace
 from difflib import get_close_matches
 
+import numpy as np
+
 from judge.domain.errors import InvalidInput, NotFound, Precondition, PriceUnknown
 from judge.domain.judge import JudgeCard, JudgeDefinition, Price
 from judge.domain.outcome import ItemState
@@ -14,6 +16,7 @@ from judge.domain.run import INTERRUPTED, Budget, NewRun, PairPolicy, Run, RunSp
 from judge.execution.judges import Judges
 from judge.execution.stops import explain_settled
 from judge.planning.inputs import build_plan
+from judge.planning.plan import Plan
 from judge.planning.rounds import build_rounds
 from judge.ports.engine import Engine
 from judge.ports.store import Store
@@ -96,7 +99,8 @@ class RunLifecycle:
         """Create a run, or return the one that was created before with this request id and an equal *body*.
 
         Raises:
-            InvalidInput: The request id is too long or not printable ASCII, or the plan is too large.
+            InvalidInput: The request id is too long or not printable ASCII, the plan is too large, or it shows images
+                to a judge that takes none.
             NotFound: There is no such judge or dataset.
             PriceUnknown: The budget is in money, and the price of a judge is not configured.
         """
@@ -116,6 +120,7 @@ class RunLifecycle:
             plan = (await build_rounds(self._store, tenant, spec, revision)).plans[0]
         else:
             plan = await build_plan(self._store, tenant, spec, revision)
+        await self._check_images(tenant, spec.dataset, revision, definitions, plan)
         new = NewRun(
             run_id=uuid.uuid4().hex[:16],
             request_id=request_id,
@@ -129,6 +134,27 @@ class RunLifecycle:
         run = await self._store.create_run(tenant, new)
         await self._engine.submit(tenant, run.run_id)
         return run
+
+    async def _check_images(
+        self, tenant: str, dataset: str, revision: int, definitions: tuple[JudgeDefinition, ...], plan: Plan
+    ) -> None:
+        """Raise InvalidInput if *plan* shows images to a judge that takes none. Baseline judges see only texts."""
+        cards = self._judges.cards()
+        names = [each.name for each in definitions if not each.baseline and each.name in cards]
+        refusing = [name for name in names if not cards[name].capabilities.images]
+        if not refusing:
+            return
+        prompts, outputs = await self._store.rows_with_images(tenant, dataset, revision)
+        shown = np.isin(plan.prompt, prompts) | np.isin(plan.left, outputs) | np.isin(plan.right, outputs)
+        if shown.any():
+            n_prompts = len(np.unique(plan.prompt[shown]))
+            raise InvalidInput(
+                "judges",
+                f"judge {refusing[0]!r} takes no images, and {n_prompts:,} of the prompts to judge have images in them "
+                "or their outputs. Choose a judge that takes images; if its model does, add "
+                "capabilities = { images = true }",
+                reason="NO_IMAGES",
+            )
 
     def _check_prices(self, spec: RunSpec, definitions: tuple[JudgeDefinition, ...]) -> None:
         """Raise PriceUnknown if the budget is in money and a judge has no price."""

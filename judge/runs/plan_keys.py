@@ -13,7 +13,7 @@ from judge.columns.names import first_occurrences
 from judge.domain.judge import JudgeDefinition
 from judge.domain.outcome import Order
 from judge.domain.verdict import Shown
-from judge.execution.cost import characters
+from judge.execution.cost import characters, turn_characters
 from judge.execution.judge_call import shows_reference
 from judge.planning.plan import Plan
 from judge.planning.text_pages import text_pages
@@ -50,7 +50,7 @@ async def plan_keys(store: Store, tenant: str, definition: JudgeDefinition, plan
         return code, content[turn - 1], characters(shown)
 
     def output_codes(text: OutputText, turn: int) -> tuple[int, int]:
-        return text.shown[turn - 1], sum(map(len, text.output.turns[:turn]))
+        return text.shown[turn - 1], sum(map(turn_characters, text.output.turns[:turn]))
 
     def prompt_pages(places: Sequence[tuple[int, int]]) -> AsyncIterator[list[tuple[int, int]]]:
         return text_pages(store, places, lambda place: place[:1], lambda _: ())

@@ -45,6 +45,19 @@ class DatasetIndexes:
         """Return the prompts of the dataset at *revision*, without outputs."""
         return await self._db.read(lambda c: _prompts(c, dataset_row(c, tenant, name), revision, None))
 
+    async def rows_with_images(self, tenant: str, name: str, revision: int) -> tuple[Rows, Rows]:
+        """Return the rows of the prompts, and of the outputs, that have images at *revision*."""
+
+        def rows(c: Connection, table: Table, dataset: int) -> Rows:
+            query = select(table.c.id).where(valid_at(table, dataset, revision), s.SOME_IMAGES)
+            return np.array(c.scalars(query).all(), dtype=np.int64)
+
+        def work(c: Connection) -> tuple[Rows, Rows]:
+            dataset = dataset_row(c, tenant, name)["id"]
+            return rows(c, s.prompt, dataset), rows(c, s.output, dataset)
+
+        return await self._db.read(work)
+
 
 def _prompts(c: Connection, dataset: Row, revision: int, wanted: Collection[str] | None) -> PromptIndex:
     p = s.prompt.c

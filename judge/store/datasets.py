@@ -12,6 +12,7 @@ from sqlalchemy import Column, Connection, Table, Text, cast, func, insert, lite
 
 from judge.domain.dataset import DatasetSummary, ImportedVerdict, Label, ListedComparison, Output, Prompt
 from judge.domain.errors import AlreadyExists
+from judge.domain.messages import turn_of
 from judge.domain.outcome import AnnotatorKind
 from judge.ports.clock import Clock
 from judge.ports.records import OutputText, PromptText
@@ -130,7 +131,7 @@ class Datasets:
             row: PromptText(
                 Prompt(
                     prompt_id=prompt_id,
-                    turns=tuple(turns),
+                    turns=tuple(map(turn_of, turns)),
                     category=category,
                     tags=tuple(tags),
                     reference=tuple(reference),
@@ -146,7 +147,9 @@ class Datasets:
         o = s.output.c
         outputs = await self._by_id(rows, (o.id, o.prompt_id, o.contestant, o.sample), (o.turns, o.shown))
         return {
-            row: OutputText(Output(prompt_id, contestant, turns=tuple(turns), sample=sample), tuple(shown))
+            row: OutputText(
+                Output(prompt_id, contestant, turns=tuple(map(turn_of, turns)), sample=sample), tuple(shown)
+            )
             for row, prompt_id, contestant, sample, turns, shown in outputs
         }
 
@@ -231,7 +234,7 @@ def _summary(c: Connection, row: Row, *, whole: bool) -> DatasetSummary:
 def _prompt(row: Any) -> Prompt:  # noqa: ANN401  # a row
     return Prompt(
         prompt_id=row.prompt_id,
-        turns=tuple(row.turns),
+        turns=tuple(map(turn_of, row.turns)),
         category=row.category,
         tags=tuple(row.tags),
         reference=tuple(row.reference),
@@ -239,4 +242,4 @@ def _prompt(row: Any) -> Prompt:  # noqa: ANN401  # a row
 
 
 def _output(row: Any) -> Output:  # noqa: ANN401
-    return Output(row.prompt_id, row.contestant, turns=tuple(row.turns), sample=row.sample)
+    return Output(row.prompt_id, row.contestant, turns=tuple(map(turn_of, row.turns)), sample=row.sample)

@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, select
 
-from judge.domain.verdict import ParsedVerdict, Usage
+from judge.domain.usage import Usage
+from judge.domain.verdict import ParsedVerdict
 from judge.ports.records import StoredAnswer
 from judge.store import schema as s
 from judge.store.connections import Connections

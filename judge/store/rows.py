@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Select, Table, select
 
 from judge.domain.outcome import Preference, VerdictStatus
 from judge.domain.spending import EnteredCost, Spent
-from judge.domain.verdict import SOURCE_PARSER, CallKey, ParsedVerdict, Reply, Usage
+from judge.domain.usage import Usage
+from judge.domain.verdict import SOURCE_PARSER, CallKey, ParsedVerdict, Reply
 from judge.store import schema as s
 from judge.store.many_rows import ids_among, insert_rows
 

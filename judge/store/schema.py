@@ -45,10 +45,10 @@ IDENTITY = {
 """What makes two rows of a dataset the same row."""
 
 
-def _rows(name: str, *columns: Column[object], later: Sequence[Column[object]] = ()) -> Table:
+def _rows(name: str, *columns: Column[object], later: Sequence[Column[object] | Index] = ()) -> Table:
     """Return a table of a dataset's rows. They are append-only, and valid from the revision *added* until *removed*.
 
-    *later* are columns that a migration added.
+    *later* are columns and indexes that a migration added.
     """
     now = text("removed IS NULL")
     return Table(
@@ -64,6 +64,18 @@ def _rows(name: str, *columns: Column[object], later: Sequence[Column[object]] =
         Index(f"uq_{name}_now", "dataset_id", *IDENTITY[name], unique=True, sqlite_where=now, postgresql_where=now),
         Index(f"ix_{name}_dataset", "dataset_id", "id"),
         sqlite_autoincrement=True,
+    )
+
+
+SOME_IMAGES = text("images > 0")
+"""The condition that a row has images, as its index has it."""
+
+
+def _image_columns(name: str) -> tuple[Column[object], Index]:
+    """Return the number of a row's images, and an index of the rows that have some."""
+    return (
+        Column("images", Integer, nullable=False, server_default="0"),
+        Index(f"ix_{name}_images", "dataset_id", sqlite_where=SOME_IMAGES, postgresql_where=SOME_IMAGES),
     )
 
 
@@ -97,6 +109,7 @@ prompt = _rows(
     Column("reference", JSON, nullable=False),
     Column("plain", JSON, nullable=False),
     Column("referenced", JSON, nullable=False),
+    later=_image_columns("prompt"),
 )
 output = _rows(
     "output",
@@ -105,6 +118,7 @@ output = _rows(
     Column("sample", Integer, nullable=False),
     Column("turns", JSON, nullable=False),
     Column("shown", JSON, nullable=False),
+    later=_image_columns("output"),
 )
 label = _rows(
     "label",

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from sqlalchemy import Connection, Table, select
 
 from judge.domain.dataset import BatchResult, ImportedVerdict, Label, ListedComparison, Output, Prompt
+from judge.domain.messages import images_in, turn_body
 from judge.domain.verdict import ParsedVerdict, prompt_digest, shown_digest
 from judge.ports.clock import Clock
 from judge.store import schema as s
@@ -41,7 +42,8 @@ class Uploads:
                         "prompt_id": p.prompt_id,
                         "category": p.category,
                         "tags": list(p.tags),
-                        "turns": list(p.turns),
+                        "turns": [turn_body(turn) for turn in p.turns],
+                        "images": images_in(p.turns),
                         "reference": list(p.reference),
                         "plain": [ids[d] for d in digests[2 * i]],
                         "referenced": [ids[d] for d in digests[2 * i + 1]],
@@ -66,7 +68,8 @@ class Uploads:
                         "prompt_id": o.prompt_id,
                         "contestant": o.contestant,
                         "sample": o.sample,
-                        "turns": list(o.turns),
+                        "turns": [turn_body(turn) for turn in o.turns],
+                        "images": images_in(o.turns),
                         "shown": [ids[d] for d in group],
                     },
                     _problem(o.prompt_id, len(o.turns), turns, required=True),

@@ -17,8 +17,10 @@ from judge.backends.scripted import Scripted
 from judge.backends.vllm import Vllm
 from judge.domain.errors import CallRejected, InvalidInput, NotRecorded, TransportFailed
 from judge.domain.judge import BASELINE_JUDGES, RenderedPrompt, Sampling
+from judge.domain.messages import turn_text
 from judge.domain.outcome import Preference
-from judge.domain.verdict import Reply, Shown, Usage
+from judge.domain.usage import Usage
+from judge.domain.verdict import Reply, Shown
 from judge.ports.backend import Backend
 from judge.prompts.parse import Parser, parse
 from judge.prompts.render import render
@@ -67,7 +69,7 @@ async def backend_named(name: str) -> AsyncIterator[Backend]:
 
 
 def scripted_reply(rendered: RenderedPrompt) -> Reply:
-    letter = "A" if "391" in rendered.shown.first[-1] else "B"
+    letter = "A" if "391" in turn_text(rendered.shown.first[-1]) else "B"
     return Reply(raw=verdict_of(rendered, letter))
 
 

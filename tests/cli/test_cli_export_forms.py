@@ -15,8 +15,9 @@ from judge.api.v1 import dataset_service_pb2 as pb
 from judge.api.v1 import outcome_pb2, verdict_pb2
 from judge.cli.export import Export
 from judge.cli.export_forms import Form, form_of, partial_path
-from judge.cli.export_rows import Columns, Page, as_row, dataset_columns, run_columns
+from judge.cli.export_rows import Columns, Page, as_row, dataset_columns, importable, run_columns
 from judge.domain.dataset import ImportedVerdict, Label, ListedComparison, Output, Prompt
+from judge.domain.messages import ChatMessage, ChatTurn, Document, Image, Role, TextPart, ToolCall, ToolResult
 from judge.formats import detect
 from judge.formats.importing import Item, SourcedLabel
 from judge.rpc import rows as encode
@@ -24,14 +25,25 @@ from judge.rpc import rows as encode
 ENDINGS = ("jsonl", "csv", "parquet", "jsonl.gz", "csv.gz", "jsonl.zst", "csv.zst")
 TEXTS = ["", ' a, "b";\tc|d ', "line\nline\r\nline\rend", "[1, 2]", "null", "\u2028 \U0001f600 \u00e9"]
 PAIR: dict[str, Any] = {"prompt_id": "q 1", "left": "1.0", "right": "true"}
+CHAT = ChatTurn(
+    (
+        ChatMessage(Role.SYSTEM, (TextPart("s\r"),)),
+        ChatMessage(Role.ASSISTANT, (ToolCall(name="f", arguments='{"a": "\u2028"}', call_id="1"),)),
+        ChatMessage(Role.TOOL, (ToolResult(text="[1]", call_id="1", name="f"), Image(b"\x00\xff", "image/png"))),
+        ChatMessage(Role.USER, (Document(text="null", title="t", source="s"), TextPart("7"))),
+    )
+)
 MESSAGES: dict[str, list[Message]] = {
     "prompts": [
         pb.Prompt(prompt_id="007", turns=TEXTS, category="a,b", tags=["x", "1"], reference=["r"]),
         pb.Prompt(prompt_id="q 1", turns=["q"]),
+        encode.prompt(Prompt("q 2", (CHAT, "and?"))),
+        encode.prompt(Prompt("q 3", (CHAT,))),
     ],
     "outputs": [
         pb.Output(prompt_id="q 1", contestant=" m", turns=TEXTS, sample=3),
         pb.Output(prompt_id="q 1", contestant="null", turns=[""]),
+        encode.output(Output("q 3", "m", (CHAT,))),
     ],
     "labels": [
         pb.Label(
@@ -125,12 +137,12 @@ def message_of(item: Item) -> tuple[str, Message]:
 def test_an_exported_row_is_imported_as_the_same_row(tmp_path: Path, kind: str, ending: str) -> None:
     """Every form holds every field of every kind, whatever the name of the file."""
     source = "people" if kind == "labels" else ""
-    rows = [as_row(message) | ({"source": source} if source else {}) for message in MESSAGES[kind]]
+    rows = [importable(as_row(message)) | ({"source": source} if source else {}) for message in MESSAGES[kind]]
 
     what = write(tmp_path / f"x.{ending}", rows, kind, dataset_columns(kind))
     imported = detect.read(tmp_path / f"x.{ending}").files[0]
 
-    assert what.n_rows == 2
+    assert what.n_rows == len(MESSAGES[kind])
     assert imported.format.name == kind
     assert [message_of(item) for item in imported.items()] == [(source, message) for message in MESSAGES[kind]]
 

@@ -14,6 +14,7 @@ from sqlalchemy import delete
 from judge.backends.scripted import Line
 from judge.domain.errors import CallRejected, Precondition
 from judge.domain.judge import RenderedPrompt
+from judge.domain.messages import turn_text, turn_texts
 from judge.domain.run import Budget, Pairing, PairPolicy, Run, RunSpec, RunState
 from judge.engines.local import LocalEngine
 from judge.execution.run_executor import Execution
@@ -39,8 +40,8 @@ def url(tmp_path: Path) -> str:
 
 def by_name(prompt: RenderedPrompt) -> Line:
     """Prefer the earlier name on most prompts, in either order."""
-    outputs = [text[0] for (text,) in (prompt.shown.first, prompt.shown.second)]
-    luck = hashlib.sha256("".join([*sorted(outputs), *prompt.shown.prompt]).encode()).digest()[0]
+    outputs = [turn_text(text)[0] for (text,) in (prompt.shown.first, prompt.shown.second)]
+    luck = hashlib.sha256("".join([*sorted(outputs), *turn_texts(prompt.shown.prompt)]).encode()).digest()[0]
     return "[[A]]" if (outputs[0] == min(outputs)) == (luck >= 50) else "[[B]]"
 
 

@@ -13,7 +13,8 @@ from judge.backends.scripted import Line, Scripted
 from judge.domain.errors import JudgeUnusable, TransportFailed
 from judge.domain.judge import Price, RenderedPrompt
 from judge.domain.run import Budget, Run, RunState
-from judge.domain.verdict import CallKey, Reply, Shown, Usage
+from judge.domain.usage import Usage
+from judge.domain.verdict import CallKey, Reply, Shown
 from judge.engines.local import LocalEngine
 from judge.execution.call_tally import CallTally
 from judge.execution.cost import characters, worst_call

@@ -21,7 +21,8 @@ from judge.domain.errors import (
 from judge.domain.judge import RECORDED, JudgeCard, JudgeDefinition, Limits, Price, RenderedPrompt, Rubric
 from judge.domain.money import usd
 from judge.domain.outcome import ItemState, Preference, VerdictStatus
-from judge.domain.verdict import CallKey, Reply, Shown, Usage
+from judge.domain.usage import Usage
+from judge.domain.verdict import CallKey, Reply, Shown
 from judge.execution.call_tally import CallTally
 from judge.execution.cost import ATTEMPTS, characters, worst_call
 from judge.execution.judge_call import Work, judge_comparison

@@ -15,7 +15,8 @@ from judge.backends.scripted import Line, Scripted
 from judge.domain.errors import JudgeUnusable
 from judge.domain.judge import Price, RenderedPrompt, Sampling
 from judge.domain.run import Budget, Run, RunState, StopReason
-from judge.domain.verdict import Reply, Usage
+from judge.domain.usage import Usage
+from judge.domain.verdict import Reply
 from judge.engines.local import LocalEngine
 from judge.execution.shard_runner import LEASE
 from judge.execution.slots import Slots

@@ -19,7 +19,8 @@ from judge.domain.dataset import Output, Prompt
 from judge.domain.judge import JudgeDefinition, Rubric
 from judge.domain.outcome import ItemState, Order, Preference
 from judge.domain.run import Budget, NewRun, RunSpec, RunState, StopReason
-from judge.domain.verdict import CallKey, ParsedVerdict, Reply, Usage
+from judge.domain.usage import Usage
+from judge.domain.verdict import CallKey, ParsedVerdict, Reply
 from judge.ports.records import Fence, ItemRef, Permit, PermitRequest, Settled
 from judge.store.clock import JUMP, TICK
 from judge.store.recent_costs import FEWEST

@@ -144,14 +144,14 @@ def test_formats_arena_occupations_are_tags(tmp_path: Path) -> None:
             {"conversation_a": [{"role": "assistant", "content": "So."}]},
             "'assistant' in conversation_a: it is before",
         ),
-        ({"conversation_a": [*chat("Why?"), {"role": "tool", "content": "1"}]}, "message of 'tool' in conversation_a"),
+        ({"conversation_a": [*chat("Why?"), {"role": "critic", "content": "1"}]}, "a message of the role 'critic'"),
         ({"conversation_a": "cut off ["}, "invalid conversation_a"),
         ({"conversation_a": '[{"role": "user", "content": "\\ud83d"}]'}, "lone surrogate"),
         ({"conversation_a": None}, "invalid conversation_a"),
         ({"winner": "won"}, "unknown outcome 'won'"),
         (
             {"conversation_a": [{"role": "user", "content": [{"type": "image", "image": "aGk=", "text": None}]}]},
-            "an image in conversation_a, which cannot be imported",
+            "an image at 'aGk=', which is not fetched",
         ),
     ],
 )
@@ -178,7 +178,7 @@ def test_formats_arena_a_turn_without_a_reply_has_an_empty_one(tmp_path: Path) -
 
 
 def test_formats_arena_what_is_not_kept_is_counted(tmp_path: Path) -> None:
-    """System messages, names that the voter saw, and a model against itself."""
+    """System messages that differ, names that the voter saw, and a model against itself."""
     system = [{"role": "system", "content": "Be brief."}]
     rows = [
         VOTE | {"conversation_a": [*system, *CHATS["conversation_a"]]},
@@ -190,7 +190,7 @@ def test_formats_arena_what_is_not_kept_is_counted(tmp_path: Path) -> None:
 
     assert counts(content).notes == {
         "on the same text as an earlier vote, so on its prompt, with its tags": 1,
-        "without their system message, which is not kept": 1,
+        "without their system messages, which differ": 1,
         "by voters who saw the names, as their notes say": 1,
         "left out: a contestant compared with itself": 1,
     }

@@ -26,7 +26,7 @@ def _read(folder: Path, document: object) -> Import:
 
 
 def _outputs(content: Import) -> list[tuple[str, int, str]]:
-    return [(output.contestant, output.sample, output.turns[0]) for output in content.rows(Output)]
+    return [(output.contestant, output.sample, output.texts[0]) for output in content.rows(Output)]
 
 
 def _item(answer: object, **sample: Any) -> dict[str, Any]:  # noqa: ANN401  # JSON
@@ -72,13 +72,13 @@ def test_formats_openai_evals_azure_keeps_query_and_answer_in_the_item(tmp_path:
 
 
 def test_formats_openai_evals_a_wrong_item_of_a_page_is_named(tmp_path: Path) -> None:
-    """An image is refused, and the other items go in."""
+    """An image elsewhere is refused, and the other items go in."""
     image = _item("a", input=[{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}])
 
     counts = count(_read(tmp_path, {"object": "list", "data": [_item("a"), image]}).files[0])
 
     assert counts.items == {"prompts": 1, "outputs": 1}
-    assert "data 2 has a message with a part of type 'input_image'" in counts.wrong[0].message
+    assert "data 2 has an image at 'x', which is not fetched" in counts.wrong[0].message
 
 
 def _result(test: int, provider: object, output: object, **more: Any) -> dict[str, Any]:  # noqa: ANN401  # JSON

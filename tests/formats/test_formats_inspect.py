@@ -75,8 +75,8 @@ def test_formats_inspect_messages_parts_choices_and_attachments(tmp_path: Path) 
 
     content = _json(tmp_path, _sample(1, parts, input=messages), _sample(2, choices=["x", "y"]), _sample(3, **attached))
 
-    assert [prompt.turns[0] for prompt in content.rows(Prompt)] == [
-        "system: Be brief.\n\nuser: q",
+    assert [prompt.texts[0] for prompt in content.rows(Prompt)] == [
+        "[system]\nBe brief.\n\n[user]\nq",
         "2 + 2?\n\nA) x\nB) y",
         "long",
     ]
@@ -93,7 +93,7 @@ def test_formats_inspect_a_sample_without_an_answer_is_only_a_prompt(tmp_path: P
 
 def test_formats_inspect_a_wrong_sample_is_named(tmp_path: Path) -> None:
     """The others go in."""
-    call = {"role": "assistant", "content": "", "tool_calls": [{"function": "submit"}]}
+    call = {"role": "assistant", "content": "", "tool_calls": [{"function": {}}]}
     wrong = [_sample(2, [{"type": "image", "image": "data:"}]), _sample(3, output={"choices": [{"message": call}]})]
     content = _json(tmp_path, _sample(), *wrong, {"id": 4})
 
@@ -101,8 +101,8 @@ def test_formats_inspect_a_wrong_sample_is_named(tmp_path: Path) -> None:
 
     assert counts.items == {"prompts": 1, "outputs": 1}
     assert [error.message.partition("log.json ")[2] for error in counts.wrong] == [
-        "sample 2 has a message with a part of type 'image'; only texts can be imported",
-        "sample 3 has a message that calls a tool; only texts can be imported",
+        "sample 2 has an image at 'data:', which is not fetched: give its bytes as data:image/png;base64,...",
+        "sample 3 has a tool call whose name is no text",
         "sample 4 has no field input. It has the fields eval, sample",
     ]
 

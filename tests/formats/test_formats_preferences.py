@@ -29,7 +29,7 @@ SHAPES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     ),
     "a system message of its own": (
         {"system": "Be brief.", "question": "Why?", "chosen": "So.", "rejected": "No."},
-        "system: Be brief.\n\nuser: Why?",
+        "[system]\nBe brief.\n\n[user]\nWhy?",
         "So.",
         "No.",
     ),
@@ -51,7 +51,7 @@ SHAPES: dict[str, tuple[dict[str, Any], str, str, str]] = {
             "chosen": [message("system", "Be brief."), ASKED, message("assistant", "So.")],
             "rejected": [message("system", "Be brief."), ASKED, message("assistant", "No.")],
         },
-        "system: Be brief.\n\nuser: Why?",
+        "[system]\nBe brief.\n\n[user]\nWhy?",
         "So.",
         "No.",
     ),
@@ -60,7 +60,7 @@ SHAPES: dict[str, tuple[dict[str, Any], str, str, str]] = {
             "chosen": "\n\nHuman: Hi\n\nAssistant: Hello\n\nHuman: Why?\n\nAssistant: So.",
             "rejected": "\n\nHuman: Hi\n\nAssistant: Hello\n\nHuman: Why?\n\nAssistant: No.",
         },
-        "user: Hi\n\nassistant: Hello\n\nuser: Why?",
+        "[user]\nHi\n\n[assistant]\nHello\n\n[user]\nWhy?",
         "So.",
         "No.",
     ),
@@ -87,7 +87,7 @@ def test_formats_preferences_a_pair_is_a_prompt_two_outputs_and_a_label(tmp_path
     (file,) = read(tmp_path / "pairs.json").files
 
     (prompt,) = file.rows(Prompt)
-    assert prompt.turns == (asked,)
+    assert prompt.texts == (asked,)
     assert [(each.contestant, each.turns) for each in file.rows(Output)] == [
         ("chosen", (chosen,)),
         ("rejected", (rejected,)),

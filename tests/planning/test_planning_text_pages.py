@@ -9,6 +9,7 @@ import pytest
 
 from judge.domain.dataset import Output, Prompt
 from judge.domain.judge import JudgeDefinition, Rubric
+from judge.domain.messages import turn_texts
 from judge.domain.names import TEXT_BYTES
 from judge.domain.run import Pairing, RunSpec
 from judge.execution.work_items import Keys
@@ -53,7 +54,7 @@ async def test_a_shard_of_the_largest_presentations_is_loaded_in_pages(large: tu
     tracemalloc.start()
     async for page in keys.pages(items):
         positions += [work.item.position for work in page if work.item]
-        assert sum(sum(map(len, work.shown.prompt)) for work in page) <= TEXT_CHARS
+        assert sum(sum(map(len, turn_texts(work.shown.prompt))) for work in page) <= TEXT_CHARS
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 

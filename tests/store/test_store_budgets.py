@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from judge.domain.run import Budget
 from judge.domain.spending import EnteredCost, OpenCalls, Overrun
-from judge.domain.verdict import CallKey, Reply, Usage
+from judge.domain.usage import Usage
+from judge.domain.verdict import CallKey, Reply
 from judge.ports.records import NewBatch, Permit, PermitRequest
 from judge.ports.run_rows import RunQuery
 from judge.store.recent_costs import RecentCosts

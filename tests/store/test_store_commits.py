@@ -7,7 +7,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from judge.domain.outcome import ItemState, Preference, VerdictStatus
-from judge.domain.verdict import SOURCE_PARSER, ParsedVerdict, Reply, Usage
+from judge.domain.usage import Usage
+from judge.domain.verdict import SOURCE_PARSER, ParsedVerdict, Reply
 from judge.ports.records import Settled, VerdictQuery
 from support.clocks import pass_time
 

@@ -11,7 +11,8 @@ from judge.domain.errors import AlreadyExists, NotFound, RequestIdReused
 from judge.domain.judge import AnswerForm, JudgeDefinition, Rubric, RubricVariant
 from judge.domain.outcome import AnnotatorKind, ItemState, Order, Outcome, Preference, VerdictStatus
 from judge.domain.run import Budget, NewRun, Run, RunSpec, RunState
-from judge.domain.verdict import CallKey, ParsedVerdict, Reply, Usage
+from judge.domain.usage import Usage
+from judge.domain.verdict import CallKey, ParsedVerdict, Reply
 from judge.ports.records import ItemRef, PermitRequest, Settled, VerdictQuery
 from judge.store.sql_store import SqlStore
 from support.clocks import StillClock, pass_time

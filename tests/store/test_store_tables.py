@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import BigInteger, Integer, LargeBinary, func, select
 
 from judge.domain.outcome import ItemState
-from judge.domain.verdict import Reply, Usage
+from judge.domain.usage import Usage
+from judge.domain.verdict import Reply
 from judge.ports.records import Settled
 from judge.store import schema
 from judge.store.schema import KEY, metadata

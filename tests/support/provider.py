@@ -98,10 +98,15 @@ def parse_call(wire: str, body: Mapping[str, Any], digest: str) -> ProviderCall:
     """Return the call that a request body of an API makes."""
     system = body.get("system", "")
     system = system if isinstance(system, str) else "".join(block["text"] for block in system)
-    texts = {message["role"]: message["content"] for message in body["messages"]}
+    texts = {message["role"]: _content_text(message["content"]) for message in body["messages"]}
     return ProviderCall(
         wire=wire, model=body["model"], system=texts.get("system", system), user=texts["user"], body=body, hash=digest
     )
+
+
+def _content_text(content: str | list[dict[str, Any]]) -> str:
+    """Return the text of a message, without images."""
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
 
 def problem(

@@ -10,7 +10,8 @@ from judge.domain.dataset import Output, Prompt
 from judge.domain.judge import JudgeDefinition, Rubric
 from judge.domain.outcome import Order, Preference
 from judge.domain.run import Budget, NewRun, Run, RunSpec, RunState
-from judge.domain.verdict import CallKey, ParsedVerdict, Reply, Usage
+from judge.domain.usage import Usage
+from judge.domain.verdict import CallKey, ParsedVerdict, Reply
 from judge.ports.records import ItemRef, Permit, PermitRequest, Settled
 from judge.store.sql_store import SqlStore
 from support.clocks import StillClock

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from judge.api.v1 import outcome_pb2 as _outcome_pb2
+from judge.api.v1 import turn_pb2 as _turn_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -260,6 +261,7 @@ class Prompt(_message.Message):
     TAGS_FIELD_NUMBER: _builtins.int
     TURNS_FIELD_NUMBER: _builtins.int
     REFERENCE_FIELD_NUMBER: _builtins.int
+    MESSAGES_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
     """The caller's id, unique in the dataset; at most 256 bytes."""
     category: _builtins.str
@@ -270,11 +272,17 @@ class Prompt(_message.Message):
 
     @_builtins.property
     def turns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The user's messages, one per turn; at least one."""
+        """The user's messages, one per turn; at least one, unless there are messages. If there are, it may be empty, and
+        is returned with each turn as one text.
+        """
 
     @_builtins.property
     def reference(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """A reference answer, one text per turn; may be empty or shorter than turns."""
+
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[_turn_pb2.Turn]:
+        """The turns as messages, if one of them is more than a text of the user."""
 
     def __init__(
         self,
@@ -284,10 +292,11 @@ class Prompt(_message.Message):
         tags: _abc.Iterable[_builtins.str] | None = ...,
         turns: _abc.Iterable[_builtins.str] | None = ...,
         reference: _abc.Iterable[_builtins.str] | None = ...,
+        messages: _abc.Iterable[_turn_pb2.Turn] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "prompt_id", b"prompt_id", "reference", b"reference", "tags", b"tags", "turns", b"turns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "messages", b"messages", "prompt_id", b"prompt_id", "reference", b"reference", "tags", b"tags", "turns", b"turns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -303,6 +312,7 @@ class Output(_message.Message):
     CONTESTANT_FIELD_NUMBER: _builtins.int
     SAMPLE_FIELD_NUMBER: _builtins.int
     TURNS_FIELD_NUMBER: _builtins.int
+    MESSAGES_FIELD_NUMBER: _builtins.int
     prompt_id: _builtins.str
     """The prompt answered."""
     contestant: _builtins.str
@@ -311,7 +321,13 @@ class Output(_message.Message):
     """The number of the sample, if a contestant answered more than once; from 0."""
     @_builtins.property
     def turns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The answer, one text per turn. An empty text is a valid answer."""
+        """The answer, one text per turn. An empty text is a valid answer. If there are messages, it may be empty, and is
+        returned with each turn as one text.
+        """
+
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[_turn_pb2.Turn]:
+        """The turns as messages, if one of them is more than a text of the assistant."""
 
     def __init__(
         self,
@@ -320,10 +336,11 @@ class Output(_message.Message):
         contestant: _builtins.str = ...,
         sample: _builtins.int = ...,
         turns: _abc.Iterable[_builtins.str] | None = ...,
+        messages: _abc.Iterable[_turn_pb2.Turn] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contestant", b"contestant", "prompt_id", b"prompt_id", "sample", b"sample", "turns", b"turns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contestant", b"contestant", "messages", b"messages", "prompt_id", b"prompt_id", "sample", b"sample", "turns", b"turns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,60 +23,59 @@ _sym_db = _symbol_database.Default()
 
 
 from judge.api.v1 import outcome_pb2 as judge_dot_api_dot_v1_dot_outcome__pb2
+from judge.api.v1 import turn_pb2 as judge_dot_api_dot_v1_dot_turn__pb2
 from judge.api.v1 import verdict_pb2 as judge_dot_api_dot_v1_dot_verdict__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n judge/api/v1/judge_service.proto\x12\x0cjudge.api.v1\x1a\x1ajudge/api/v1/outcome.proto\x1a\x1ajudge/api/v1/verdict.proto\"\xf0\x03\n\x05Judge\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0e\n\x06rubric\x18\x04 \x01(\t\x12\x13\n\x0brubric_hash\x18\x05 \x01(\t\x12\x0e\n\x06parser\x18\x06 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x07 \x01(\t\x12\x10\n\x08\x62\x61seline\x18\x08 \x01(\x08\x12\x11\n\tavailable\x18\t \x01(\x08\x12\x1a\n\x12unavailable_reason\x18\n \x01(\t\x12\x30\n\x0c\x63\x61pabilities\x18\x0b \x01(\x0b\x32\x1a.judge.api.v1.Capabilities\x12\"\n\x05price\x18\x0c \x01(\x0b\x32\x13.judge.api.v1.Price\x12$\n\x06limits\x18\r \x01(\x0b\x32\x14.judge.api.v1.Limits\x12-\n\x08variants\x18\x0e \x03(\x0b\x32\x1b.judge.api.v1.RubricVariant\x12(\n\x08sampling\x18\x0f \x01(\x0b\x32\x16.judge.api.v1.Sampling\x12\x16\n\x0erubric_version\x18\x10 \x01(\x05\x12\r\n\x05\x62\x61tch\x18\x11 \x01(\x08\x12\x0f\n\x07\x61\x64\x64ress\x18\x12 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x13 \x01(\t\x12\x0f\n\x07request\x18\x14 \x03(\t\"\x8a\x01\n\x0c\x43\x61pabilities\x12\x13\n\x0btemperature\x18\x01 \x01(\x08\x12\x0c\n\x04seed\x18\x02 \x01(\x08\x12\x10\n\x08logprobs\x18\x03 \x01(\x08\x12\x13\n\x0bjson_schema\x18\x04 \x01(\x08\x12\x0e\n\x06\x63hoice\x18\x05 \x01(\x08\x12\r\n\x05\x62\x61tch\x18\x06 \x01(\x08\x12\x11\n\treasoning\x18\x07 \x01(\x08\"\x93\x01\n\x05Price\x12\x14\n\x0cinput_micros\x18\x01 \x01(\x03\x12\x1b\n\x13\x63\x61\x63hed_input_micros\x18\x02 \x01(\x03\x12\x15\n\routput_micros\x18\x03 \x01(\x03\x12\r\n\x05known\x18\x04 \x01(\x08\x12\x15\n\rbatch_percent\x18\x05 \x01(\x05\x12\x1a\n\x12\x63\x61\x63he_write_micros\x18\x06 \x01(\x03\"\x89\x01\n\x06Limits\x12\x13\n\x0b\x63oncurrency\x18\x01 \x01(\x05\x12\x1b\n\x13requests_per_minute\x18\x02 \x01(\x05\x12\x19\n\x11tokens_per_minute\x18\x03 \x01(\x03\x12\x18\n\x10\x64\x65\x61\x64line_seconds\x18\x04 \x01(\x01\x12\x18\n\x10max_failed_share\x18\x05 \x01(\x01\"{\n\x08Sampling\x12\x18\n\x0btemperature\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x11max_output_tokens\x18\x02 \x01(\x05\x12\x11\n\x04seed\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x0e\n\x06\x65\x66\x66ort\x18\x04 \x01(\tB\x0e\n\x0c_temperatureB\x07\n\x05_seed\"\xd8\x01\n\rRubricVariant\x12\x0f\n\x07variant\x18\x01 \x01(\t\x12\x0f\n\x07\x61pplies\x18\x02 \x01(\t\x12\x0e\n\x06system\x18\x03 \x01(\t\x12\x0c\n\x04user\x18\x04 \x01(\t\x12\x0c\n\x04\x66orm\x18\x05 \x01(\t\x12\x17\n\nmulti_turn\x18\x06 \x01(\x08H\x00\x88\x01\x01\x12\x1b\n\x0ewith_reference\x18\x07 \x01(\x08H\x01\x88\x01\x01\x12\x12\n\ncategories\x18\x08 \x03(\t\x12\r\n\x05steps\x18\t \x01(\x05\x42\r\n\x0b_multi_turnB\x11\n\x0f_with_reference\"\xf3\x02\n\x0fJudgeDefinition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0f\n\x07weights\x18\x04 \x01(\t\x12\r\n\x05scope\x18\x05 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x06 \x01(\t\x12\x0e\n\x06parser\x18\x07 \x01(\t\x12(\n\x08sampling\x18\x08 \x01(\x0b\x32\x16.judge.api.v1.Sampling\x12\x0e\n\x06rubric\x18\t \x01(\t\x12\x16\n\x0erubric_version\x18\n \x01(\x05\x12\x13\n\x0brubric_hash\x18\x0b \x01(\t\x12\x15\n\x08tie_band\x18\x0c \x01(\x01H\x00\x88\x01\x01\x12-\n\x08variants\x18\r \x03(\x0b\x32\x1b.judge.api.v1.RubricVariant\x12\x15\n\x08\x65ndpoint\x18\x0e \x01(\tH\x01\x88\x01\x01\x12\x0f\n\x07request\x18\x0f \x03(\tB\x0b\n\t_tie_bandB\x0b\n\t_endpoint\":\n\x11ListJudgesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x12ListJudgesResponse\x12#\n\x06judges\x18\x01 \x03(\x0b\x32\x13.judge.api.v1.Judge\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\x0fGetJudgeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"6\n\x10GetJudgeResponse\x12\"\n\x05judge\x18\x01 \x01(\x0b\x32\x13.judge.api.v1.Judge\"~\n\nJudgeInput\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x30\n\x0cpresentation\x18\x02 \x01(\x0b\x32\x1a.judge.api.v1.Presentation\x12-\n\x05texts\x18\x03 \x01(\x0b\x32\x1e.judge.api.v1.InlineComparison\"\x88\x01\n\x10InlineComparison\x12\x0e\n\x06prompt\x18\x01 \x03(\t\x12\x11\n\treference\x18\x02 \x03(\t\x12\x0c\n\x04left\x18\x03 \x03(\t\x12\r\n\x05right\x18\x04 \x03(\t\x12\"\n\x05order\x18\x05 \x01(\x0e\x32\x13.judge.api.v1.Order\x12\x10\n\x08\x63\x61tegory\x18\x06 \x01(\t\"N\n\x14PreviewPromptRequest\x12\r\n\x05judge\x18\x01 \x01(\t\x12\'\n\x05input\x18\x02 \x01(\x0b\x32\x18.judge.api.v1.JudgeInput\"E\n\x15PreviewPromptResponse\x12,\n\x07preview\x18\x01 \x01(\x0b\x32\x1b.judge.api.v1.PromptPreview\"\xca\x01\n\rPromptPreview\x12\x0f\n\x07variant\x18\x01 \x01(\t\x12+\n\x08messages\x18\x02 \x03(\x0b\x32\x19.judge.api.v1.ChatMessage\x12\x13\n\x0bjson_schema\x18\x03 \x01(\t\x12(\n\x08sampling\x18\x04 \x01(\x0b\x32\x16.judge.api.v1.Sampling\x12\r\n\x05nonce\x18\x05 \x01(\t\x12\x0e\n\x06stored\x18\x06 \x01(\x08\x12\x0c\n\x04\x66orm\x18\x07 \x01(\t\x12\x0f\n\x07\x63hoices\x18\x08 \x03(\t\"@\n\x0b\x43hatMessage\x12 \n\x04role\x18\x01 \x01(\x0e\x32\x12.judge.api.v1.Role\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"s\n\x16JudgeComparisonRequest\x12\r\n\x05judge\x18\x01 \x01(\t\x12\'\n\x05input\x18\x02 \x01(\x0b\x32\x18.judge.api.v1.JudgeInput\x12\x11\n\tcache_tag\x18\x03 \x01(\t\x12\x0e\n\x06repeat\x18\x04 \x01(\x05\"A\n\x17JudgeComparisonResponse\x12&\n\x07verdict\x18\x01 \x01(\x0b\x32\x15.judge.api.v1.Verdict\"_\n\x17JudgeComparisonsRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x38\n\ncomparison\x18\x02 \x01(\x0b\x32$.judge.api.v1.JudgeComparisonRequest\"\x87\x01\n\x18JudgeComparisonsResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12&\n\x07verdict\x18\x02 \x01(\x0b\x32\x15.judge.api.v1.Verdict\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.judge.api.v1.ItemState\x12\x0f\n\x07message\x18\x04 \x01(\t*<\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x32\xcb\x03\n\x0cJudgeService\x12O\n\nListJudges\x12\x1f.judge.api.v1.ListJudgesRequest\x1a .judge.api.v1.ListJudgesResponse\x12I\n\x08GetJudge\x12\x1d.judge.api.v1.GetJudgeRequest\x1a\x1e.judge.api.v1.GetJudgeResponse\x12X\n\rPreviewPrompt\x12\".judge.api.v1.PreviewPromptRequest\x1a#.judge.api.v1.PreviewPromptResponse\x12^\n\x0fJudgeComparison\x12$.judge.api.v1.JudgeComparisonRequest\x1a%.judge.api.v1.JudgeComparisonResponse\x12\x65\n\x10JudgeComparisons\x12%.judge.api.v1.JudgeComparisonsRequest\x1a&.judge.api.v1.JudgeComparisonsResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n judge/api/v1/judge_service.proto\x12\x0cjudge.api.v1\x1a\x1ajudge/api/v1/outcome.proto\x1a\x17judge/api/v1/turn.proto\x1a\x1ajudge/api/v1/verdict.proto\"\xf0\x03\n\x05Judge\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0e\n\x06rubric\x18\x04 \x01(\t\x12\x13\n\x0brubric_hash\x18\x05 \x01(\t\x12\x0e\n\x06parser\x18\x06 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x07 \x01(\t\x12\x10\n\x08\x62\x61seline\x18\x08 \x01(\x08\x12\x11\n\tavailable\x18\t \x01(\x08\x12\x1a\n\x12unavailable_reason\x18\n \x01(\t\x12\x30\n\x0c\x63\x61pabilities\x18\x0b \x01(\x0b\x32\x1a.judge.api.v1.Capabilities\x12\"\n\x05price\x18\x0c \x01(\x0b\x32\x13.judge.api.v1.Price\x12$\n\x06limits\x18\r \x01(\x0b\x32\x14.judge.api.v1.Limits\x12-\n\x08variants\x18\x0e \x03(\x0b\x32\x1b.judge.api.v1.RubricVariant\x12(\n\x08sampling\x18\x0f \x01(\x0b\x32\x16.judge.api.v1.Sampling\x12\x16\n\x0erubric_version\x18\x10 \x01(\x05\x12\r\n\x05\x62\x61tch\x18\x11 \x01(\x08\x12\x0f\n\x07\x61\x64\x64ress\x18\x12 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x13 \x01(\t\x12\x0f\n\x07request\x18\x14 \x03(\t\"\x9a\x01\n\x0c\x43\x61pabilities\x12\x13\n\x0btemperature\x18\x01 \x01(\x08\x12\x0c\n\x04seed\x18\x02 \x01(\x08\x12\x10\n\x08logprobs\x18\x03 \x01(\x08\x12\x13\n\x0bjson_schema\x18\x04 \x01(\x08\x12\x0e\n\x06\x63hoice\x18\x05 \x01(\x08\x12\r\n\x05\x62\x61tch\x18\x06 \x01(\x08\x12\x11\n\treasoning\x18\x07 \x01(\x08\x12\x0e\n\x06images\x18\x08 \x01(\x08\"\x93\x01\n\x05Price\x12\x14\n\x0cinput_micros\x18\x01 \x01(\x03\x12\x1b\n\x13\x63\x61\x63hed_input_micros\x18\x02 \x01(\x03\x12\x15\n\routput_micros\x18\x03 \x01(\x03\x12\r\n\x05known\x18\x04 \x01(\x08\x12\x15\n\rbatch_percent\x18\x05 \x01(\x05\x12\x1a\n\x12\x63\x61\x63he_write_micros\x18\x06 \x01(\x03\"\x89\x01\n\x06Limits\x12\x13\n\x0b\x63oncurrency\x18\x01 \x01(\x05\x12\x1b\n\x13requests_per_minute\x18\x02 \x01(\x05\x12\x19\n\x11tokens_per_minute\x18\x03 \x01(\x03\x12\x18\n\x10\x64\x65\x61\x64line_seconds\x18\x04 \x01(\x01\x12\x18\n\x10max_failed_share\x18\x05 \x01(\x01\"{\n\x08Sampling\x12\x18\n\x0btemperature\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x11max_output_tokens\x18\x02 \x01(\x05\x12\x11\n\x04seed\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\x0e\n\x06\x65\x66\x66ort\x18\x04 \x01(\tB\x0e\n\x0c_temperatureB\x07\n\x05_seed\"\xd8\x01\n\rRubricVariant\x12\x0f\n\x07variant\x18\x01 \x01(\t\x12\x0f\n\x07\x61pplies\x18\x02 \x01(\t\x12\x0e\n\x06system\x18\x03 \x01(\t\x12\x0c\n\x04user\x18\x04 \x01(\t\x12\x0c\n\x04\x66orm\x18\x05 \x01(\t\x12\x17\n\nmulti_turn\x18\x06 \x01(\x08H\x00\x88\x01\x01\x12\x1b\n\x0ewith_reference\x18\x07 \x01(\x08H\x01\x88\x01\x01\x12\x12\n\ncategories\x18\x08 \x03(\t\x12\r\n\x05steps\x18\t \x01(\x05\x42\r\n\x0b_multi_turnB\x11\n\x0f_with_reference\"\xf3\x02\n\x0fJudgeDefinition\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x0f\n\x07weights\x18\x04 \x01(\t\x12\r\n\x05scope\x18\x05 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x06 \x01(\t\x12\x0e\n\x06parser\x18\x07 \x01(\t\x12(\n\x08sampling\x18\x08 \x01(\x0b\x32\x16.judge.api.v1.Sampling\x12\x0e\n\x06rubric\x18\t \x01(\t\x12\x16\n\x0erubric_version\x18\n \x01(\x05\x12\x13\n\x0brubric_hash\x18\x0b \x01(\t\x12\x15\n\x08tie_band\x18\x0c \x01(\x01H\x00\x88\x01\x01\x12-\n\x08variants\x18\r \x03(\x0b\x32\x1b.judge.api.v1.RubricVariant\x12\x15\n\x08\x65ndpoint\x18\x0e \x01(\tH\x01\x88\x01\x01\x12\x0f\n\x07request\x18\x0f \x03(\tB\x0b\n\t_tie_bandB\x0b\n\t_endpoint\":\n\x11ListJudgesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x12ListJudgesResponse\x12#\n\x06judges\x18\x01 \x03(\x0b\x32\x13.judge.api.v1.Judge\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\x0fGetJudgeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"6\n\x10GetJudgeResponse\x12\"\n\x05judge\x18\x01 \x01(\x0b\x32\x13.judge.api.v1.Judge\"~\n\nJudgeInput\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x30\n\x0cpresentation\x18\x02 \x01(\x0b\x32\x1a.judge.api.v1.Presentation\x12-\n\x05texts\x18\x03 \x01(\x0b\x32\x1e.judge.api.v1.InlineComparison\"\x88\x01\n\x10InlineComparison\x12\x0e\n\x06prompt\x18\x01 \x03(\t\x12\x11\n\treference\x18\x02 \x03(\t\x12\x0c\n\x04left\x18\x03 \x03(\t\x12\r\n\x05right\x18\x04 \x03(\t\x12\"\n\x05order\x18\x05 \x01(\x0e\x32\x13.judge.api.v1.Order\x12\x10\n\x08\x63\x61tegory\x18\x06 \x01(\t\"N\n\x14PreviewPromptRequest\x12\r\n\x05judge\x18\x01 \x01(\t\x12\'\n\x05input\x18\x02 \x01(\x0b\x32\x18.judge.api.v1.JudgeInput\"E\n\x15PreviewPromptResponse\x12,\n\x07preview\x18\x01 \x01(\x0b\x32\x1b.judge.api.v1.PromptPreview\"\xca\x01\n\rPromptPreview\x12\x0f\n\x07variant\x18\x01 \x01(\t\x12+\n\x08messages\x18\x02 \x03(\x0b\x32\x19.judge.api.v1.ChatMessage\x12\x13\n\x0bjson_schema\x18\x03 \x01(\t\x12(\n\x08sampling\x18\x04 \x01(\x0b\x32\x16.judge.api.v1.Sampling\x12\r\n\x05nonce\x18\x05 \x01(\t\x12\x0e\n\x06stored\x18\x06 \x01(\x08\x12\x0c\n\x04\x66orm\x18\x07 \x01(\t\x12\x0f\n\x07\x63hoices\x18\x08 \x03(\t\"@\n\x0b\x43hatMessage\x12 \n\x04role\x18\x01 \x01(\x0e\x32\x12.judge.api.v1.Role\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"s\n\x16JudgeComparisonRequest\x12\r\n\x05judge\x18\x01 \x01(\t\x12\'\n\x05input\x18\x02 \x01(\x0b\x32\x18.judge.api.v1.JudgeInput\x12\x11\n\tcache_tag\x18\x03 \x01(\t\x12\x0e\n\x06repeat\x18\x04 \x01(\x05\"A\n\x17JudgeComparisonResponse\x12&\n\x07verdict\x18\x01 \x01(\x0b\x32\x15.judge.api.v1.Verdict\"_\n\x17JudgeComparisonsRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x38\n\ncomparison\x18\x02 \x01(\x0b\x32$.judge.api.v1.JudgeComparisonRequest\"\x87\x01\n\x18JudgeComparisonsResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12&\n\x07verdict\x18\x02 \x01(\x0b\x32\x15.judge.api.v1.Verdict\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.judge.api.v1.ItemState\x12\x0f\n\x07message\x18\x04 \x01(\t2\xcb\x03\n\x0cJudgeService\x12O\n\nListJudges\x12\x1f.judge.api.v1.ListJudgesRequest\x1a .judge.api.v1.ListJudgesResponse\x12I\n\x08GetJudge\x12\x1d.judge.api.v1.GetJudgeRequest\x1a\x1e.judge.api.v1.GetJudgeResponse\x12X\n\rPreviewPrompt\x12\".judge.api.v1.PreviewPromptRequest\x1a#.judge.api.v1.PreviewPromptResponse\x12^\n\x0fJudgeComparison\x12$.judge.api.v1.JudgeComparisonRequest\x1a%.judge.api.v1.JudgeComparisonResponse\x12\x65\n\x10JudgeComparisons\x12%.judge.api.v1.JudgeComparisonsRequest\x1a&.judge.api.v1.JudgeComparisonsResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'judge.api.v1.judge_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=3095
-  _globals['_ROLE']._serialized_end=3155
-  _globals['_JUDGE']._serialized_start=107
-  _globals['_JUDGE']._serialized_end=603
-  _globals['_CAPABILITIES']._serialized_start=606
-  _globals['_CAPABILITIES']._serialized_end=744
-  _globals['_PRICE']._serialized_start=747
-  _globals['_PRICE']._serialized_end=894
-  _globals['_LIMITS']._serialized_start=897
-  _globals['_LIMITS']._serialized_end=1034
-  _globals['_SAMPLING']._serialized_start=1036
-  _globals['_SAMPLING']._serialized_end=1159
-  _globals['_RUBRICVARIANT']._serialized_start=1162
-  _globals['_RUBRICVARIANT']._serialized_end=1378
-  _globals['_JUDGEDEFINITION']._serialized_start=1381
-  _globals['_JUDGEDEFINITION']._serialized_end=1752
-  _globals['_LISTJUDGESREQUEST']._serialized_start=1754
-  _globals['_LISTJUDGESREQUEST']._serialized_end=1812
-  _globals['_LISTJUDGESRESPONSE']._serialized_start=1814
-  _globals['_LISTJUDGESRESPONSE']._serialized_end=1896
-  _globals['_GETJUDGEREQUEST']._serialized_start=1898
-  _globals['_GETJUDGEREQUEST']._serialized_end=1929
-  _globals['_GETJUDGERESPONSE']._serialized_start=1931
-  _globals['_GETJUDGERESPONSE']._serialized_end=1985
-  _globals['_JUDGEINPUT']._serialized_start=1987
-  _globals['_JUDGEINPUT']._serialized_end=2113
-  _globals['_INLINECOMPARISON']._serialized_start=2116
-  _globals['_INLINECOMPARISON']._serialized_end=2252
-  _globals['_PREVIEWPROMPTREQUEST']._serialized_start=2254
-  _globals['_PREVIEWPROMPTREQUEST']._serialized_end=2332
-  _globals['_PREVIEWPROMPTRESPONSE']._serialized_start=2334
-  _globals['_PREVIEWPROMPTRESPONSE']._serialized_end=2403
-  _globals['_PROMPTPREVIEW']._serialized_start=2406
-  _globals['_PROMPTPREVIEW']._serialized_end=2608
-  _globals['_CHATMESSAGE']._serialized_start=2610
-  _globals['_CHATMESSAGE']._serialized_end=2674
-  _globals['_JUDGECOMPARISONREQUEST']._serialized_start=2676
-  _globals['_JUDGECOMPARISONREQUEST']._serialized_end=2791
-  _globals['_JUDGECOMPARISONRESPONSE']._serialized_start=2793
-  _globals['_JUDGECOMPARISONRESPONSE']._serialized_end=2858
-  _globals['_JUDGECOMPARISONSREQUEST']._serialized_start=2860
-  _globals['_JUDGECOMPARISONSREQUEST']._serialized_end=2955
-  _globals['_JUDGECOMPARISONSRESPONSE']._serialized_start=2958
-  _globals['_JUDGECOMPARISONSRESPONSE']._serialized_end=3093
-  _globals['_JUDGESERVICE']._serialized_start=3158
-  _globals['_JUDGESERVICE']._serialized_end=3617
+  _globals['_JUDGE']._serialized_start=132
+  _globals['_JUDGE']._serialized_end=628
+  _globals['_CAPABILITIES']._serialized_start=631
+  _globals['_CAPABILITIES']._serialized_end=785
+  _globals['_PRICE']._serialized_start=788
+  _globals['_PRICE']._serialized_end=935
+  _globals['_LIMITS']._serialized_start=938
+  _globals['_LIMITS']._serialized_end=1075
+  _globals['_SAMPLING']._serialized_start=1077
+  _globals['_SAMPLING']._serialized_end=1200
+  _globals['_RUBRICVARIANT']._serialized_start=1203
+  _globals['_RUBRICVARIANT']._serialized_end=1419
+  _globals['_JUDGEDEFINITION']._serialized_start=1422
+  _globals['_JUDGEDEFINITION']._serialized_end=1793
+  _globals['_LISTJUDGESREQUEST']._serialized_start=1795
+  _globals['_LISTJUDGESREQUEST']._serialized_end=1853
+  _globals['_LISTJUDGESRESPONSE']._serialized_start=1855
+  _globals['_LISTJUDGESRESPONSE']._serialized_end=1937
+  _globals['_GETJUDGEREQUEST']._serialized_start=1939
+  _globals['_GETJUDGEREQUEST']._serialized_end=1970
+  _globals['_GETJUDGERESPONSE']._serialized_start=1972
+  _globals['_GETJUDGERESPONSE']._serialized_end=2026
+  _globals['_JUDGEINPUT']._serialized_start=2028
+  _globals['_JUDGEINPUT']._serialized_end=2154
+  _globals['_INLINECOMPARISON']._serialized_start=2157
+  _globals['_INLINECOMPARISON']._serialized_end=2293
+  _globals['_PREVIEWPROMPTREQUEST']._serialized_start=2295
+  _globals['_PREVIEWPROMPTREQUEST']._serialized_end=2373
+  _globals['_PREVIEWPROMPTRESPONSE']._serialized_start=2375
+  _globals['_PREVIEWPROMPTRESPONSE']._serialized_end=2444
+  _globals['_PROMPTPREVIEW']._serialized_start=2447
+  _globals['_PROMPTPREVIEW']._serialized_end=2649
+  _globals['_CHATMESSAGE']._serialized_start=2651
+  _globals['_CHATMESSAGE']._serialized_end=2715
+  _globals['_JUDGECOMPARISONREQUEST']._serialized_start=2717
+  _globals['_JUDGECOMPARISONREQUEST']._serialized_end=2832
+  _globals['_JUDGECOMPARISONRESPONSE']._serialized_start=2834
+  _globals['_JUDGECOMPARISONRESPONSE']._serialized_end=2899
+  _globals['_JUDGECOMPARISONSREQUEST']._serialized_start=2901
+  _globals['_JUDGECOMPARISONSREQUEST']._serialized_end=2996
+  _globals['_JUDGECOMPARISONSRESPONSE']._serialized_start=2999
+  _globals['_JUDGECOMPARISONSRESPONSE']._serialized_end=3134
+  _globals['_JUDGESERVICE']._serialized_start=3137
+  _globals['_JUDGESERVICE']._serialized_end=3596
 # @@protoc_insertion_point(module_scope)

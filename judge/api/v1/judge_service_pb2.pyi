@@ -7,8 +7,8 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from judge.api.v1 import outcome_pb2 as _outcome_pb2
+from judge.api.v1 import turn_pb2 as _turn_pb2
 from judge.api.v1 import verdict_pb2 as _verdict_pb2
 import builtins as _builtins
 import sys
@@ -20,30 +20,6 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class _Role:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    ROLE_UNSPECIFIED: _Role.ValueType  # 0
-    """Unspecified."""
-    ROLE_SYSTEM: _Role.ValueType  # 1
-    """The system message."""
-    ROLE_USER: _Role.ValueType  # 2
-    """The user."""
-
-class Role(_Role, metaclass=_RoleEnumTypeWrapper):
-    """Who speaks in a chat."""
-
-ROLE_UNSPECIFIED: Role.ValueType  # 0
-"""Unspecified."""
-ROLE_SYSTEM: Role.ValueType  # 1
-"""The system message."""
-ROLE_USER: Role.ValueType  # 2
-"""The user."""
-Global___Role: _TypeAlias = Role  # noqa: Y015
 
 @_typing.final
 class Judge(_message.Message):
@@ -170,6 +146,7 @@ class Capabilities(_message.Message):
     CHOICE_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
     REASONING_FIELD_NUMBER: _builtins.int
+    IMAGES_FIELD_NUMBER: _builtins.int
     temperature: _builtins.bool
     """Supports a temperature."""
     seed: _builtins.bool
@@ -184,6 +161,8 @@ class Capabilities(_message.Message):
     """Has a batch API at a lower price."""
     reasoning: _builtins.bool
     """Reasons before it answers, within the output limit."""
+    images: _builtins.bool
+    """Takes images."""
     def __init__(
         self,
         *,
@@ -194,10 +173,11 @@ class Capabilities(_message.Message):
         choice: _builtins.bool = ...,
         batch: _builtins.bool = ...,
         reasoning: _builtins.bool = ...,
+        images: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "choice", b"choice", "json_schema", b"json_schema", "logprobs", b"logprobs", "reasoning", b"reasoning", "seed", b"seed", "temperature", b"temperature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "choice", b"choice", "images", b"images", "json_schema", b"json_schema", "logprobs", b"logprobs", "reasoning", b"reasoning", "seed", b"seed", "temperature", b"temperature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -782,14 +762,14 @@ class ChatMessage(_message.Message):
 
     ROLE_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
-    role: Global___Role.ValueType
+    role: _turn_pb2.Role.ValueType
     """Who speaks."""
     content: _builtins.str
-    """The text."""
+    """The text. A line stands for each image that is sent."""
     def __init__(
         self,
         *,
-        role: Global___Role.ValueType = ...,
+        role: _turn_pb2.Role.ValueType = ...,
         content: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
