@@ -72,16 +72,6 @@ def _check_no_dataset(source: str, dataset: str, values: Mapping[str, Any]) -> N
         raise click.UsageError(f"{source} is a file of battles: leave out {', '.join(unused)}")
 
 
-OUTPUT = click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    callback=report_path,
-    help="Write the whole report to this file: .md, .tex, or .csv or .parquet, with a file beside it for each further "
-    "table.",
-)
-
-
 @cli.command("rank")
 @click.argument("source")
 @click.option("--dataset", default="", help="The dataset that SOURCE belongs to.")

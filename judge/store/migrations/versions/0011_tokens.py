@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 works_with = "0004"
 
 _ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
