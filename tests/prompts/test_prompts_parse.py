@@ -204,7 +204,7 @@ def test_a_verdict_that_is_quoted_or_negated_is_none(raw: str) -> None:
         "Not surprisingly:\n[[B]]",
         "Last but not least:\n[[B]]",
         "It could not be clearer:\n[[B]]",
-        "Without a doubt:\n[[B]]",
+        "Without question:\n[[B]]",
         "That is not hard\n[[B]]",
         "It is not.\n[[B]]",
         "A stimmt nicht:\n[[B]]",
