@@ -21,6 +21,7 @@ from judge.domain.messages import (
 def message_rows(turn: ChatTurn) -> list[dict[str, Any]]:
     """Return the messages of *turn*.
 
+    >>> from judge.domain.messages import Role
     >>> message_rows(ChatTurn((ChatMessage(Role.USER, (TextPart("Hi"),)),)))
     [{'role': 'user', 'content': 'Hi'}]
     """
