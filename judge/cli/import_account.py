@@ -155,7 +155,9 @@ def _print_rows(file: ImportedFile) -> None:
 
 def _as_row(item: Item) -> dict[str, object]:
     """Return an item as a row with its kind, without what has its default."""
-    from judge.formats.importing import KINDS, RowNote, SourcedLabel  # noqa: PLC0415  # when needed
+    from judge.domain.dataset import Output, Prompt  # noqa: PLC0415  # when needed
+    from judge.formats.importing import KINDS, RowNote, SourcedLabel  # noqa: PLC0415
+    from judge.formats.message_rows import turn_fields  # noqa: PLC0415
     from judge.formats.words import word  # noqa: PLC0415
 
     if isinstance(item, RowNote):
@@ -164,4 +166,7 @@ def _as_row(item: Item) -> dict[str, object]:
     kind = next(name for name, type_ in KINDS.items() if isinstance(plain, type_))
     row: dict[str, object] = {"as": kind.removesuffix("s")}
     row |= {each.name: getattr(plain, each.name) for each in fields(plain) if getattr(plain, each.name) != each.default}
+    if isinstance(plain, Prompt | Output):
+        del row["turns"]
+        row |= turn_fields(plain.turns)
     return {name: word(value) if isinstance(value, IntEnum) else value for name, value in row.items()}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from judge.domain.errors import InvalidInput
-from judge.domain.messages import ChatTurn, Role, Turn, simplified, turn_bytes, turn_texts
+from judge.domain.messages import Role, Turn, simplified, turn_bytes, turn_texts
 from judge.domain.names import checked_name, checked_text
 from judge.domain.outcome import AnnotatorKind, Order, Outcome, Selection, TieKind, VerdictStatus
 
@@ -32,13 +32,6 @@ def check_texts(**fields: Sequence[str]) -> None:
             checked_text(name, text)
     if 4 * sum(len(text) for texts in fields.values() for text in texts) > BATCH_BYTES:
         checked_size(sum(len(text.encode("utf-8", "replace")) for texts in fields.values() for text in texts))
-
-
-def _check_turns(turns: Sequence[Turn], reference: Sequence[str] = ()) -> None:
-    """Raise InvalidInput if a text of *turns* and *reference*, or all of them together, are too large."""
-    check_texts(turns=[turn for turn in turns if isinstance(turn, str)], reference=reference)
-    if any(isinstance(turn, ChatTurn) for turn in turns):
-        checked_size(sum(map(turn_bytes, (*turns, *reference))))
 
 
 def _checked_pair(turn: int, left: str, right: str) -> None:
@@ -76,8 +69,7 @@ class Prompt:
             raise InvalidInput(
                 "reference", f"prompt {self.prompt_id!r} has more reference answers than turns", reason="EXTRA_TURN"
             )
-        _check_turns(self.turns, self.reference)
-        _simplify(self, Role.USER)
+        _check_turns(self, Role.USER, self.reference)
         if self.category:
             checked_name("category", self.category)
         for tag in self.tags:
@@ -110,8 +102,7 @@ class Output:
             )
         if self.sample < 0:
             raise InvalidInput("sample", f"sample {self.sample} is negative", reason="INVALID_SAMPLE")
-        _check_turns(self.turns)
-        _simplify(self, Role.ASSISTANT)
+        _check_turns(self, Role.ASSISTANT)
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -119,10 +110,19 @@ class Output:
         return turn_texts(self.turns)
 
 
-def _simplify(row: Prompt | Output, role: Role) -> None:
-    """Replace each turn of *row* that is only a text of *role* by that text, so that equal rows are equal."""
-    if any(isinstance(turn, ChatTurn) for turn in row.turns):
-        object.__setattr__(row, "turns", tuple(simplified(turn, role) for turn in row.turns))
+def _check_turns(row: Prompt | Output, role: Role, reference: Sequence[str] = ()) -> None:
+    """Raise InvalidInput if a text of *row*, or all of them and its images together, are too large.
+
+    Turns that are only a text of *role* become that text, so that equal rows are equal.
+    """
+    for turn in row.turns:
+        if not isinstance(turn, str):
+            break
+    else:
+        check_texts(turns=row.turns, reference=reference)  # type: ignore[arg-type]  # all are texts
+        return
+    checked_size(sum(map(turn_bytes, (*row.turns, *reference))))
+    object.__setattr__(row, "turns", tuple(simplified(turn, role) for turn in row.turns))
 
 
 @dataclass(frozen=True, slots=True)

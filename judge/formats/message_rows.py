@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from judge.domain.messages import (
@@ -13,16 +14,30 @@ from judge.domain.messages import (
     TextPart,
     ToolCall,
     ToolResult,
+    Turn,
 )
 
 
 def message_rows(turn: ChatTurn) -> list[dict[str, Any]]:
     """Return the messages of *turn*.
 
+    >>> from judge.domain.messages import Role
     >>> message_rows(ChatTurn((ChatMessage(Role.USER, (TextPart("Hi"),)),)))
     [{'role': 'user', 'content': 'Hi'}]
     """
     return [_row(message) for message in turn.messages]
+
+
+def turn_fields(turns: Sequence[Turn]) -> dict[str, Any]:
+    """Return the field of a row that has *turns*: `turns`, or `messages` if one of them is more than a text.
+
+    >>> turn_fields(("Hi",))
+    {'turns': ['Hi']}
+    """
+    if all(isinstance(turn, str) for turn in turns):
+        return {"turns": list(turns)}
+    rows = [turn if isinstance(turn, str) else message_rows(turn) for turn in turns]
+    return {"messages": rows if len(rows) > 1 else rows[0]}
 
 
 def _row(message: ChatMessage) -> dict[str, Any]:

@@ -73,6 +73,11 @@ class SelectedDataset:
     def _key(self, prompt: Counts, contestant: Counts) -> Rows:
         return prompt.astype(np.int64) * len(self.contestants) + contestant
 
+    @property
+    def output_prompts(self) -> Rows:
+        """The row id of the prompt of each output."""
+        return self.prompt_rows[self._keys // max(len(self.contestants), 1)]
+
     def present(self, turns: int = 1) -> Flags:
         """Whether each contestant has an output with at least *turns* turns: bool[prompts, contestants]."""
         present = np.zeros((len(self.prompt_ids), len(self.contestants)), dtype=bool)

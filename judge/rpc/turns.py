@@ -83,9 +83,9 @@ def decode_turn(turn: turn_pb2.Turn) -> ChatTurn:
 
 
 def row_bytes(row: Message) -> int:
-    """Return the size of a row; of one with messages, that of these, as its texts may repeat them."""
+    """Return the size of a row, without the texts that repeat its messages."""
     if isinstance(row, dataset_service_pb2.Prompt | dataset_service_pb2.Output) and row.messages and row.turns:
-        return sum(message.ByteSize() for message in row.messages)
+        return row.ByteSize() - type(row)(turns=row.turns).ByteSize()
     return row.ByteSize()
 
 

@@ -116,11 +116,8 @@ class RunLifecycle:
         definitions = await self._definitions(tenant, spec)
         self._check_prices(spec, definitions)
         revision = await self._store.revision(tenant, spec.dataset)
-        if spec.pairing.policy is PairPolicy.ADAPTIVE:
-            plan = (await build_rounds(self._store, tenant, spec, revision)).plans[0]
-        else:
-            plan = await build_plan(self._store, tenant, spec, revision)
-        await self._check_images(tenant, spec.dataset, revision, definitions, plan)
+        plan, n_prompts = await self._plan(tenant, spec, revision)
+        self._check_images(definitions, n_prompts)
         new = NewRun(
             run_id=uuid.uuid4().hex[:16],
             request_id=request_id,
@@ -135,19 +132,27 @@ class RunLifecycle:
         await self._engine.submit(tenant, run.run_id)
         return run
 
-    async def _check_images(
-        self, tenant: str, dataset: str, revision: int, definitions: tuple[JudgeDefinition, ...], plan: Plan
-    ) -> None:
-        """Raise InvalidInput if *plan* shows images to a judge that takes none. Baseline judges see only texts."""
+    async def _plan(self, tenant: str, spec: RunSpec, revision: int) -> tuple[Plan, int]:
+        """Return the plan, or that of the first round, and how many prompts may be shown with images."""
+        if spec.pairing.policy is PairPolicy.ADAPTIVE:
+            rounds = await build_rounds(self._store, tenant, spec, revision)
+            plan, prompts, outputs = rounds.plans[0], rounds.selected.output_prompts, rounds.selected.rows
+        else:
+            plan = await build_plan(self._store, tenant, spec, revision)
+            prompts, outputs = np.tile(plan.prompt, 2), np.concatenate((plan.left, plan.right))
+        with_images = await self._store.rows_with_images(tenant, spec.dataset, revision)
+        shown = np.isin(prompts, with_images[0]) | np.isin(outputs, with_images[1])
+        return plan, len(np.unique(prompts[shown]))
+
+    def _check_images(self, definitions: tuple[JudgeDefinition, ...], n_prompts: int) -> None:
+        """Raise InvalidInput if a judge takes no images and *n_prompts*, or their outputs, have some.
+
+        Baseline judges see only texts.
+        """
         cards = self._judges.cards()
         names = [each.name for each in definitions if not each.baseline and each.name in cards]
         refusing = [name for name in names if not cards[name].capabilities.images]
-        if not refusing:
-            return
-        prompts, outputs = await self._store.rows_with_images(tenant, dataset, revision)
-        shown = np.isin(plan.prompt, prompts) | np.isin(plan.left, outputs) | np.isin(plan.right, outputs)
-        if shown.any():
-            n_prompts = len(np.unique(plan.prompt[shown]))
+        if n_prompts and refusing:
             raise InvalidInput(
                 "judges",
                 f"judge {refusing[0]!r} takes no images, and {n_prompts:,} of the prompts to judge have images in them "

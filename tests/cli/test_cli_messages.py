@@ -131,3 +131,12 @@ def test_other_tools_get_messages_or_are_told_what_is_lost(served: Judge, folder
         {"role": "user", "content": "And?"},
         {"role": "assistant", "content": "No."},
     ]
+
+
+def test_a_preview_shows_messages_as_an_export_writes_them(embedded: Judge, folder: Path) -> None:
+    """Nothing is stored."""
+    shown = embedded("import", folder / "outputs.jsonl", "--dataset", "chats-preview", "--preview")
+
+    assert shown.returncode == 0, shown.stderr
+    assert '"messages": [{"role": "assistant", "content": null, "tool_calls": [{"id": "c"' in shown.stdout
+    assert '"turns": ["Blue."]' in shown.stdout

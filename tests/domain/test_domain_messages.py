@@ -39,7 +39,7 @@ def test_the_hash_of_messages_never_changes() -> None:
         )
     )
 
-    assert shown_digest((turn, "x")).hex().startswith("6ca6da9f3c30fd13")
+    assert shown_digest((turn, "x")).hex()[:16] == "6ca6da9f3c30fd13"  # pragma: allowlist secret
 
 
 @given(chat_turns)

@@ -66,7 +66,7 @@ def test_formats_arena_an_image_with_its_bytes_is_kept(tmp_path: Path) -> None:
 
 
 def _log(sample: dict[str, Any]) -> dict[str, Any]:
-    return {"eval": {"model": "m", "task": "t"}, "samples": [{"id": 1, "epoch": 1, "target": "", **sample}]}
+    return {"eval": {"model": "m", "task": "t"}, "samples": [{"id": 1, "target": "", **sample}]}
 
 
 def test_formats_inspect_an_agents_calls_are_in_its_output(tmp_path: Path) -> None:

@@ -141,6 +141,16 @@ async def test_a_run_with_images_needs_a_judge_that_takes_them(
     assert sum("data:image/png;base64,AAECAwQ" in body for body in bodies) == 1
 
 
+async def test_an_adaptive_run_with_images_is_refused_too(client: JudgeClient) -> None:
+    """Before its first round, whichever pairs that would have."""
+    await fill(client, [*PROMPTS, *PICTURES])
+    adaptive = spec("blind")
+    adaptive.pairing.MergeFrom(pb.Pairing(policy=pb.PAIR_POLICY_ADAPTIVE, count=1, round_size=1))
+
+    with pytest.raises(JudgeClientError, match=r"2 of the prompts"):
+        await client.create_run(adaptive)
+
+
 async def test_a_preview_has_a_line_for_an_image(client: JudgeClient) -> None:
     """It says what would be sent, without the bytes."""
     await fill(client, PICTURES)
