@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from judge.cli.export_rows import dataset_pages, run_pages
+from judge.domain.scores import ScoreScale
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -104,11 +105,18 @@ async def read_texts(client: JudgeClient, dataset: str) -> Texts:
 
 
 async def read_votes(client: JudgeClient, source: VoteSource, account: LeftOutVotes) -> list[ExportedVote]:
-    """Read the votes of a source. A judge has one vote on a comparison, over all orders and repeats."""
+    """Read the votes of a source. A judge has one vote on a comparison, over all orders and repeats.
+
+    Scores of single outputs are no votes.
+    """
     if source.run or source.verdicts:
         return list(votes_of([row async for row in read_verdicts(client, source)], account))
     rows = _each(dataset_pages(client, source.dataset, "labels"))
-    return [_label(row) async for row in rows if not source.names or row["annotator"] in source.names]
+    return [
+        _label(row)
+        async for row in rows
+        if (not source.names or row["annotator"] in source.names) and ScoreScale.named(row["right"]) is None
+    ]
 
 
 async def read_verdicts(client: JudgeClient, source: VoteSource) -> AsyncIterator[Row]:

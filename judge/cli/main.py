@@ -29,6 +29,7 @@ def _commands() -> None:
         export_tools,
         judges,
         listings,
+        mean_scores,
         rank_and_agree,
         run_control,
         run_costs,

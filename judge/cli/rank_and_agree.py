@@ -20,7 +20,7 @@ from judge.cli.leaderboard_tables import print_leaderboard
 from judge.cli.presets import AGREEMENTS, PER_VERDICT, RANKINGS, is_from_preset, preset_option, print_preset
 from judge.cli.published_tables import print_published
 from judge.cli.rank_options import ranking, ranking_options
-from judge.cli.report_files import report_path, write_csv, write_parquet, write_tables
+from judge.cli.report_files import OUTPUT, write_csv, write_parquet, write_tables
 from judge.cli.report_tables import agreement_tables, leaderboard_tables, ratings_table
 from judge.domain.defaults import AGREEMENT
 from judge.rpc.enum_words import word
@@ -69,16 +69,6 @@ def _check_no_dataset(source: str, dataset: str, values: Mapping[str, Any]) -> N
     given = {"--dataset": dataset, "--reconcile": values["reconcile"], "--parser": values["parser"]}
     if unused := [option for option, value in given.items() if value]:
         raise click.UsageError(f"{source} is a file of battles: leave out {', '.join(unused)}")
-
-
-OUTPUT = click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    callback=report_path,
-    help="Write the whole report to this file: .md, .tex, or .csv or .parquet, with a file beside it for each further "
-    "table.",
-)
 
 
 @cli.command("rank")

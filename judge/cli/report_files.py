@@ -35,6 +35,16 @@ def report_path(_: click.Context, __: click.Parameter, value: Path | None) -> Pa
     return value
 
 
+OUTPUT = click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=report_path,
+    help="Write the whole report to this file: .md, .tex, or .csv or .parquet, with a file beside it for each further "
+    "table.",
+)
+
+
 def write_tables(tables: Sequence[ReportTable], path: Path) -> None:
     """Write *tables* to the file *path*, or, as CSV and Parquet, to a file each, and say to which.
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from judge.api.v1.agreement_service_pb2 import AgreementReport
     from judge.api.v1.leaderboard_pb2 import Leaderboard
+    from judge.api.v1.ranking_service_pb2 import GetMeanScoresResponse
 
 FieldDescriptor = Any
 """Protobuf has two types for it, of which a message has either."""
@@ -83,6 +84,11 @@ def leaderboard_tables(leaderboard: Leaderboard) -> list[ReportTable]:
 def agreement_tables(report: AgreementReport) -> list[ReportTable]:
     """Return the tables of an agreement report, its figures first."""
     return [table for table in (*_tables(report), _facts_table(report)) if table.rows]
+
+
+def mean_score_tables(means: GetMeanScoresResponse) -> list[ReportTable]:
+    """Return the table of mean scores."""
+    return list(_tables(means))
 
 
 def ratings_table(leaderboard: Leaderboard) -> ReportTable:

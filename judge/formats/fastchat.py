@@ -1,4 +1,4 @@
-"""FastChat's files: questions, answers, reference answers, judgments of pairs, and votes.
+"""FastChat's files: questions, answers, reference answers, judgments of pairs, scores of single answers, and votes.
 
 A file's keys say what it holds, so judgments may be one file per judge (`gpt-4_pair.jsonl`) or one per pair
 (`gpt-4/a__vs__b.jsonl`), at any depth.
@@ -13,12 +13,15 @@ from pathlib import Path
 
 from judge.domain.dataset import ImportedVerdict, Label, Output, Prompt
 from judge.domain.outcome import AnnotatorKind, Order, VerdictStatus
+from judge.domain.scores import Score, ScoreScale
 from judge.formats import fields, words
 from judge.formats.containers import rows_of
 from judge.formats.fields import Row
-from judge.formats.importing import Format, Item, LabelIds, LeftOut, Parser, parsed_row
+from judge.formats.importing import Format, Item, LabelIds, LeftOut, Parser, RowNote, parsed_row
 
 REFERENCES = "reference_answer"
+NO_SCORE = -1
+"""The score of a reply that has none."""
 References = dict[str, tuple[str, ...]]
 
 
@@ -142,8 +145,21 @@ def _games(_ids: LabelIds, _number: int, row: Row) -> Iterator[ImportedVerdict]:
         )
 
 
-def _scores(path: Path, _: Row) -> LeftOut:
-    return LeftOut(path.name, "scores of single answers, which compare nothing")
+def _scores(ids: LabelIds, _: int, row: Row) -> list[Label | RowNote]:
+    value = fields.number(row, "score")
+    if value is None or value == NO_SCORE:
+        return [RowNote("without a score, since the judge's reply has none")]
+    score = Score(
+        prompt_id=_question(row),
+        contestant=fields.name(row, "model"),
+        value=value,
+        annotator=f"{fields.texts(row, 'judge')[0]}_single",
+        kind=AnnotatorKind.MODEL,
+        scale=ScoreScale(),
+        turn=fields.turn(row),
+        note=fields.text(row, "judgment") or "",
+    )
+    return [score.label(ids.next(score.prompt_id, score.turn, (score.contestant, score.scale.name), score.annotator))]
 
 
 def _prompts_of_judges(path: Path, _: Row) -> LeftOut:
@@ -153,7 +169,10 @@ def _prompts_of_judges(path: Path, _: Row) -> LeftOut:
 _Of = Callable[[Path, Row], Format | LeftOut | None]
 _KEYS: tuple[tuple[frozenset[str], _Of], ...] = (
     (frozenset(("question_id", "g1_winner", "g2_winner")), lambda _path, _row: _format("FastChat judgments", _games)),
-    (frozenset(("question_id", "model", "judge", "judgment", "score")), _scores),
+    (
+        frozenset(("question_id", "model", "judge", "judgment", "score")),
+        lambda _path, _row: _format("FastChat scores", _scores),
+    ),
     (frozenset(("question_id", "model_id", "choices")), _answer_format),
     (frozenset(("name", "type", "system_prompt", "prompt_template")), _prompts_of_judges),
     (frozenset(("question_id", "model_a", "model_b", "winner", "judge")), _vote_format),

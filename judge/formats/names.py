@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from judge.domain.dataset import ImportedVerdict, Label, Output, Prompt
+from judge.domain.scores import ScoreScale
 
 MOST_NAMES = 200_000
 """Of more names of a kind, the rest are not checked, so that memory stays bounded."""
@@ -35,7 +36,8 @@ class NamesUsed:
         elif isinstance(item, (Label, ImportedVerdict)):
             self._name(self.named_prompts, item.prompt_id)
             self._name(self.named_contestants, item.left)
-            self._name(self.named_contestants, item.right)
+            if ScoreScale.named(item.right) is None:
+                self._name(self.named_contestants, item.right)
 
     def update(self, other: NamesUsed) -> None:
         """Add the names of other rows."""

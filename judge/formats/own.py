@@ -1,4 +1,4 @@
-"""The product's own formats: prompts, outputs, labels, verdicts, comparisons, and battles, in any container.
+"""The product's own formats: prompts, outputs, labels, scores, verdicts, comparisons, battles, in any container.
 
 A file's name may begin with what it holds, as `human_labels` does; otherwise its first row tells. A row of verdicts
 that merges both orders is not a verdict on one presentation, so it becomes a label by a model.
@@ -14,12 +14,13 @@ from pathlib import Path
 from judge.domain.dataset import Battle, ImportedVerdict, Label, ListedComparison, Output, Prompt
 from judge.domain.names import checked_name
 from judge.domain.outcome import AnnotatorKind, Outcome, Selection, TieKind, VerdictStatus
+from judge.domain.scores import Score, ScoreScale
 from judge.formats import fields, words
 from judge.formats.fields import Row, TextRow
-from judge.formats.importing import Format, Item, LabelIds, Parser, SourcedLabel
+from judge.formats.importing import Format, Item, LabelIds, Parser, RowNote, SourcedLabel
 
 _NAME = re.compile(
-    r"(?:human_(?=labels)|judge_(?=verdicts))?(prompts|outputs|labels|verdicts|comparisons|battles)(?![a-z])",
+    r"(?:human_(?=labels)|judge_(?=verdicts))?(prompts|outputs|labels|scores|verdicts|comparisons|battles)(?![a-z])",
     re.IGNORECASE,
 )
 PROMPT = ("prompt_id", "question_id")
@@ -31,7 +32,7 @@ ORDER = ("first", "order")
 _OTHERS = (
     *("category", "tags", "reference", "turns", "text", "sample", "turn", "label_id", "source", "kind", "probability"),
     *("strength", "tie_kind", "note", "reason", "selection", "selection_probability", "left_sample", "right_sample"),
-    *("raw", "status", "state", "repeat", "inconsistent", "comparison_id", "weight"),
+    *("raw", "status", "state", "repeat", "inconsistent", "comparison_id", "weight", "score", "lowest", "highest"),
 )
 FIELDS = frozenset({*PROMPT, *LEFT, *RIGHT, *OUTCOME, *ANNOTATOR, *CONTESTANT, *ORDER, *_OTHERS})
 
@@ -65,6 +66,8 @@ def _kind(row: Row) -> str | None:
         return "labels" if _has(row, PROMPT, ANNOTATOR) else "battles"
     if _has(row, PROMPT, ("turns", "text")):
         return "outputs" if _has(row, CONTESTANT) else "prompts"
+    if _has(row, PROMPT, CONTESTANT, ("score",), ANNOTATOR):
+        return "scores"
     return None
 
 
@@ -72,6 +75,7 @@ _NEEDED: Mapping[str, Callable[[Row], bool]] = {
     "prompts": lambda row: _has(row, PROMPT) or _has(row, ("turns", "text")),
     "outputs": lambda row: _has(row, CONTESTANT) or _has(row, PROMPT),
     "labels": lambda row: _has(row, LEFT) or _has(row, PROMPT),
+    "scores": lambda row: _has(row, CONTESTANT) and _has(row, ("score",)),
     "verdicts": lambda row: _has(row, LEFT) or _has(row, PROMPT),
     "comparisons": lambda row: _has(row, LEFT) or _has(row, ("comparison_id",)),
     "battles": lambda row: _has(row, LEFT),
@@ -198,6 +202,29 @@ def label(ids: LabelIds, row: Row) -> Label:
     )
 
 
+def _score(ids: LabelIds, row: Row) -> Label | RowNote:
+    """Read a score of one output; a note on a row without one."""
+    value = fields.number(row, "score")
+    if value is None:
+        return RowNote("without a score, so without a label")
+    lowest, highest = fields.number(row, "lowest"), fields.number(row, "highest")
+    score = Score(
+        prompt_id=_prompt_id(row),
+        contestant=fields.name(row, *CONTESTANT),
+        value=value,
+        annotator=fields.name(row, *ANNOTATOR),
+        kind=words.member(AnnotatorKind, "kind", fields.first(row, "kind") or "human"),
+        scale=ScoreScale(lowest=0.0 if lowest is None else lowest, highest=10.0 if highest is None else highest),
+        turn=fields.turn(row),
+        sample=fields.whole(row, "sample"),
+        note=fields.text(row, "note", "reason") or "",
+    )
+    if fields.first(row, "label_id") is not None:
+        return score.label(fields.name(row, "label_id"))
+    sides = ((score.contestant, score.sample), (score.scale.name, 0))
+    return score.label(ids.next(score.prompt_id, score.turn, sides, score.annotator))
+
+
 def _is_reconciled(row: Row) -> bool:
     return bool(fields.first(row, *ORDER) == words.BOTH)
 
@@ -264,6 +291,7 @@ _PARSERS = {
     "prompts": _each(_prompt),
     "outputs": _each(_output),
     "labels": _each(_sourced_label),
+    "scores": _each(_score),
     "verdicts": _each(_verdict),
     "comparisons": _each(_listed),
 }

@@ -31,7 +31,7 @@ async def build_plan(store: Store, tenant: str, spec: RunSpec, revision: int) ->
 
 
 async def all_labels(store: DatasetStore, tenant: str, dataset: str, revision: int) -> AsyncIterator[tuple[str, Label]]:
-    """Yield every label with its source, in upload order."""
+    """Yield every label with its source, in upload order: comparisons, and scores of single outputs."""
     after = 0
     while page := await store.read_labels(tenant, dataset, revision, after, PAGE):
         for after, source, label in page:  # noqa: B007  # the next page starts after the last row read

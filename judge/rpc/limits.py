@@ -42,6 +42,7 @@ STREAM = Limit("stream", 20_000, 60.0)
 BY_METHOD: Mapping[str, Limit] = {
     "GetLeaderboard": FIT,
     "RankBattles": FIT,
+    "GetMeanScores": FIT,
     "GetAgreement": FIT,
     "MeasureAgreement": FIT,
     "EstimateRun": FIT,

@@ -18,6 +18,7 @@ from judge.ports.store import Store
 from judge.ranking.anchoring import AnchorLabels, anchor_labels
 from judge.ranking.battles import design_from_battles
 from judge.ranking.compute import Fits
+from judge.ranking.mean_scores import mean_scores
 from judge.ranking.options import RankOptions
 from judge.ranking.rank import build_leaderboard, rank
 from judge.ranking.style import style_of
@@ -25,7 +26,9 @@ from judge.ranking.versions import versions
 from judge.rpc import decode
 from judge.rpc.datasets import TENANT
 from judge.rpc.encode_leaderboard import encode_leaderboard
+from judge.rpc.mean_scores import encode_mean_score, mean_score_options
 from judge.stats.battles import Battles
+from judge.votes.scores import load_scores
 from judge.votes.sources import votes_of
 from judge.votes.votes import SourceVotes
 
@@ -54,6 +57,14 @@ class RankingServicer(ranking_service_pb2_grpc.RankingServiceServicer):
         revision = await self._store.revision(TENANT, votes.dataset)
         rows = [label async for _, label in all_labels(self._store, TENANT, votes.dataset, revision)]
         return anchor_labels(options.anchored_to, rows)
+
+    async def GetMeanScores(self, request: pb.GetMeanScoresRequest, context: Any) -> pb.GetMeanScoresResponse:
+        """Average the scores of single outputs by contestant."""
+        dataset, source = resource_id("datasets", "dataset", request.dataset), Source.parse(request.source)
+        options = mean_score_options(request)
+        scores = await load_scores(self._store, TENANT, dataset, source)
+        means = await self._fits.run(lambda: mean_scores(scores, options))
+        return pb.GetMeanScoresResponse(means=[encode_mean_score(row) for row in means])
 
     async def RankBattles(
         self,

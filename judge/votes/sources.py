@@ -10,6 +10,7 @@ from judge.domain.dataset import Label
 from judge.domain.errors import InvalidInput, NotFound
 from judge.domain.outcome import PER_ORDER, AnnotatorKind, Reconcile
 from judge.domain.run import PairPolicy, Run
+from judge.domain.scores import with_scored_pairs
 from judge.domain.source import Merge, Source, SourceKind
 from judge.domain.verdict import Verdict
 from judge.planning.inputs import PAGE, all_labels
@@ -49,7 +50,8 @@ async def _load_votes(store: Store, tenant: str, dataset: str, source: Source, t
         labels = [label async for _, label in all_labels(store, tenant, dataset, revision)]
 
         def votes_from_labels() -> SourceVotes:
-            votes = label_votes(source, labels, soft=taking.reconcile is Reconcile.SOFT)
+            matching = labels_of(source, labels)
+            votes = _votes(source, matching, soft=taking.reconcile is Reconcile.SOFT)
             rows = votes.among(taking.part.among(votes.keys, categories, tags)[votes.item])
             return SourceVotes(
                 source=str(source),
@@ -59,7 +61,7 @@ async def _load_votes(store: Store, tenant: str, dataset: str, source: Source, t
                 usable=len(rows),
                 planned=len(rows),
                 parser="label",
-                gold=all(label.kind is AnnotatorKind.GOLD for label in labels_of(source, labels)),
+                gold=all(label.kind is AnnotatorKind.GOLD for label in matching),
             )
 
         return await asyncio.to_thread(votes_from_labels)
@@ -94,14 +96,17 @@ def _taking(source: Source, taking: Taking) -> Taking:
 
 
 def labels_of(source: Source, labels: Iterable[Label]) -> list[Label]:
-    """The labels that *source* matches, in their order. Raises NotFound if there are none."""
-    matching = [
+    """The labels of two outputs that *source* matches, in their order, and those that its scores make.
+
+    Raises NotFound if there are none.
+    """
+    matching = with_scored_pairs(
         label
         for label in labels
         if (label.kind is AnnotatorKind.HUMAN if source.kind is SourceKind.PEOPLE else source.takes(label.annotator))
-    ]
+    )
     if not matching:
-        raise NotFound(f"source {source} matches no label", reason="EMPTY_SOURCE")
+        raise NotFound(f"source {source} matches no label of two outputs", reason="EMPTY_SOURCE")
     return matching
 
 
@@ -110,8 +115,12 @@ def label_votes(source: Source, labels: Iterable[Label], *, soft: bool = False) 
 
     If *soft*, the left score of a label with a probability is that probability, unless several are merged.
     """
+    return _votes(source, labels_of(source, labels), soft=soft)
+
+
+def _votes(source: Source, labels: Iterable[Label], *, soft: bool) -> VoteTable:
     rows = []
-    for label in labels_of(source, labels):
+    for label in labels:
         key, flipped = oriented_key(label)
         outcome = label.outcome.flipped if flipped else label.outcome
         left_score = label.probability if soft else None

@@ -353,17 +353,15 @@ def test_formats_words_of_arenas_for_a_tie(tmp_path: Path) -> None:
     assert kinds == [TieKind.BOTH_BAD, TieKind.BOTH_BAD, None]
 
 
-def test_formats_single_scores_are_left_out_by_name(fastchat: Path) -> None:
-    """A score of one answer compares nothing. It is not lost without a word."""
+def test_formats_single_scores_are_in_the_folder(fastchat: Path) -> None:
+    """A score of one answer is a label beside the judgments of pairs, and nothing is left out."""
     row = {"question_id": 81, "model": "m", "judge": ["j", "single-v1"], "judgment": "[[7]]", "score": 7, "turn": 1}
     write(fastchat / "model_judgment/j_single.jsonl", row)
 
-    (entry,) = [entry for entry in read(fastchat).left_out if entry.loses]
+    content = read(fastchat)
 
-    assert (entry.name, entry.why) == (
-        "model_judgment/j_single.jsonl",
-        "scores of single answers, which compare nothing",
-    )
+    assert not [entry for entry in content.left_out if entry.loses]
+    assert "j_single" in {label.annotator for _, label in content.labels()}
 
 
 def test_formats_judgments_may_be_one_file_for_each_pair(fastchat: Path) -> None:

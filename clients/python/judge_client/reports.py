@@ -60,6 +60,15 @@ class ReportCalls(Connection):
         """Rank *battles*, given as rows or as columns (one message of at most 16 MiB). Nothing is stored."""
         return (await upload(self.rankings.RankBattles, _battles(battles, options))).leaderboard
 
+    async def mean_scores(
+        self, dataset: str, source: str, *, by_turn: bool = False, by_category: bool = False, level: float = 0.0
+    ) -> ranking_service_pb2.GetMeanScoresResponse:
+        """Average the scores of single outputs that *source* gave, `people` or `labels:PATTERN`, by contestant."""
+        request = ranking_service_pb2.GetMeanScoresRequest(
+            dataset=dataset_name(dataset), source=source, by_turn=by_turn, by_category=by_category, level=level
+        )
+        return await unary(self.rankings.GetMeanScores, request, self.timeout)
+
     async def agreement(
         self, dataset: str, source: str, target: str = "", options: AgreementOptions | None = None
     ) -> AgreementReport:

@@ -515,3 +515,129 @@ class RankBattlesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RankBattlesResponse: _TypeAlias = RankBattlesResponse  # noqa: Y015
+
+@_typing.final
+class GetMeanScoresRequest(_message.Message):
+    """A request for mean scores."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    BY_TURN_FIELD_NUMBER: _builtins.int
+    BY_CATEGORY_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    SLICE_FIELD_NUMBER: _builtins.int
+    dataset: _builtins.str
+    """`datasets/NAME`."""
+    source: _builtins.str
+    """Whose scores: people, or labels:PATTERN by the name of the annotator."""
+    by_turn: _builtins.bool
+    """Also break the results down by turn."""
+    by_category: _builtins.bool
+    """Also break the results down by category."""
+    level: _builtins.float
+    """The level of intervals; 0 means 0.95."""
+    @_builtins.property
+    def slice(self) -> _outcome_pb2.Slice:
+        """Only this part of the data."""
+
+    def __init__(
+        self,
+        *,
+        dataset: _builtins.str = ...,
+        source: _builtins.str = ...,
+        by_turn: _builtins.bool = ...,
+        by_category: _builtins.bool = ...,
+        level: _builtins.float = ...,
+        slice: _outcome_pb2.Slice | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["slice", b"slice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_category", b"by_category", "by_turn", b"by_turn", "dataset", b"dataset", "level", b"level", "slice", b"slice", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMeanScoresRequest: _TypeAlias = GetMeanScoresRequest  # noqa: Y015
+
+@_typing.final
+class GetMeanScoresResponse(_message.Message):
+    """The mean scores."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEANS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def means(self) -> _containers.RepeatedCompositeFieldContainer[Global___MeanScore]:
+        """The whole first, then its parts. In each part, the contestant with the highest mean comes first."""
+
+    def __init__(
+        self,
+        *,
+        means: _abc.Iterable[Global___MeanScore] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["means", b"means"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMeanScoresResponse: _TypeAlias = GetMeanScoresResponse  # noqa: Y015
+
+@_typing.final
+class MeanScore(_message.Message):
+    """The mean score of one contestant in one part of the data. Each score counts once."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SLICE_FIELD_NUMBER: _builtins.int
+    CONTESTANT_FIELD_NUMBER: _builtins.int
+    MEAN_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    INTERVAL_METHOD_FIELD_NUMBER: _builtins.int
+    N_FIELD_NUMBER: _builtins.int
+    PROMPTS_FIELD_NUMBER: _builtins.int
+    LOWEST_FIELD_NUMBER: _builtins.int
+    HIGHEST_FIELD_NUMBER: _builtins.int
+    contestant: _builtins.str
+    """The contestant."""
+    mean: _builtins.float
+    """The mean score."""
+    interval_method: _builtins.str
+    """How the interval was computed, or `none: REASON`."""
+    n: _builtins.int
+    """The number of scores."""
+    prompts: _builtins.int
+    """Their prompts."""
+    lowest: _builtins.float
+    """The lowest score of the scale."""
+    highest: _builtins.float
+    """The highest score of the scale."""
+    @_builtins.property
+    def slice(self) -> _outcome_pb2.Slice:
+        """The part of the data."""
+
+    @_builtins.property
+    def interval(self) -> _outcome_pb2.Interval:
+        """Its interval, clustered by prompt."""
+
+    def __init__(
+        self,
+        *,
+        slice: _outcome_pb2.Slice | None = ...,
+        contestant: _builtins.str = ...,
+        mean: _builtins.float = ...,
+        interval: _outcome_pb2.Interval | None = ...,
+        interval_method: _builtins.str = ...,
+        n: _builtins.int = ...,
+        prompts: _builtins.int = ...,
+        lowest: _builtins.float = ...,
+        highest: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval", "slice", b"slice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contestant", b"contestant", "highest", b"highest", "interval", b"interval", "interval_method", b"interval_method", "lowest", b"lowest", "mean", b"mean", "n", b"n", "prompts", b"prompts", "slice", b"slice"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MeanScore: _TypeAlias = MeanScore  # noqa: Y015

@@ -45,6 +45,11 @@ class RankingServiceStub:
                 request_serializer=judge_dot_api_dot_v1_dot_ranking__service__pb2.RankBattlesRequest.SerializeToString,
                 response_deserializer=judge_dot_api_dot_v1_dot_ranking__service__pb2.RankBattlesResponse.FromString,
                 _registered_method=True)
+        self.GetMeanScores = channel.unary_unary(
+                '/judge.api.v1.RankingService/GetMeanScores',
+                request_serializer=judge_dot_api_dot_v1_dot_ranking__service__pb2.GetMeanScoresRequest.SerializeToString,
+                response_deserializer=judge_dot_api_dot_v1_dot_ranking__service__pb2.GetMeanScoresResponse.FromString,
+                _registered_method=True)
 
 
 class RankingServiceServicer:
@@ -65,6 +70,13 @@ class RankingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMeanScores(self, request, context):
+        """Averages the scores of single outputs by contestant.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RankingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +89,11 @@ def add_RankingServiceServicer_to_server(servicer, server):
                     servicer.RankBattles,
                     request_deserializer=judge_dot_api_dot_v1_dot_ranking__service__pb2.RankBattlesRequest.FromString,
                     response_serializer=judge_dot_api_dot_v1_dot_ranking__service__pb2.RankBattlesResponse.SerializeToString,
+            ),
+            'GetMeanScores': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMeanScores,
+                    request_deserializer=judge_dot_api_dot_v1_dot_ranking__service__pb2.GetMeanScoresRequest.FromString,
+                    response_serializer=judge_dot_api_dot_v1_dot_ranking__service__pb2.GetMeanScoresResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +151,33 @@ class RankingService:
             '/judge.api.v1.RankingService/RankBattles',
             judge_dot_api_dot_v1_dot_ranking__service__pb2.RankBattlesRequest.SerializeToString,
             judge_dot_api_dot_v1_dot_ranking__service__pb2.RankBattlesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMeanScores(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/judge.api.v1.RankingService/GetMeanScores',
+            judge_dot_api_dot_v1_dot_ranking__service__pb2.GetMeanScoresRequest.SerializeToString,
+            judge_dot_api_dot_v1_dot_ranking__service__pb2.GetMeanScoresResponse.FromString,
             options,
             channel_credentials,
             insecure,

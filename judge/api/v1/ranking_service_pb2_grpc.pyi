@@ -37,6 +37,8 @@ class RankingServiceStub:
     """Ranks a dataset's contestants by a source."""
     RankBattles: _grpc.StreamUnaryMultiCallable[_ranking_service_pb2.RankBattlesRequest, _ranking_service_pb2.RankBattlesResponse]
     """Ranks a stream of battles without storing them."""
+    GetMeanScores: _grpc.UnaryUnaryMultiCallable[_ranking_service_pb2.GetMeanScoresRequest, _ranking_service_pb2.GetMeanScoresResponse]
+    """Averages the scores of single outputs by contestant."""
 
 @_typing.type_check_only
 class RankingServiceAsyncStub(RankingServiceStub):
@@ -47,6 +49,8 @@ class RankingServiceAsyncStub(RankingServiceStub):
     """Ranks a dataset's contestants by a source."""
     RankBattles: _aio.StreamUnaryMultiCallable[_ranking_service_pb2.RankBattlesRequest, _ranking_service_pb2.RankBattlesResponse]  # type: ignore[assignment]
     """Ranks a stream of battles without storing them."""
+    GetMeanScores: _aio.UnaryUnaryMultiCallable[_ranking_service_pb2.GetMeanScoresRequest, _ranking_service_pb2.GetMeanScoresResponse]  # type: ignore[assignment]
+    """Averages the scores of single outputs by contestant."""
 
 class RankingServiceServicer(metaclass=_abc_1.ABCMeta):
     """Ranks contestants from verdicts, labels or battles."""
@@ -66,5 +70,13 @@ class RankingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ranking_service_pb2.RankBattlesResponse, _abc.Awaitable[_ranking_service_pb2.RankBattlesResponse]]:
         """Ranks a stream of battles without storing them."""
+
+    @_abc_1.abstractmethod
+    def GetMeanScores(
+        self,
+        request: _ranking_service_pb2.GetMeanScoresRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ranking_service_pb2.GetMeanScoresResponse, _abc.Awaitable[_ranking_service_pb2.GetMeanScoresResponse]]:
+        """Averages the scores of single outputs by contestant."""
 
 def add_RankingServiceServicer_to_server(servicer: RankingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
