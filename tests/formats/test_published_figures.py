@@ -69,8 +69,17 @@ def figures(judge: Command, *arguments: str | Path) -> dict[tuple[int, str], tup
 
 
 @pytest.fixture(scope="module")
-def mt_bench(judge: Command) -> str:
-    judge("import", DATA / "mt-bench/fastchat", "--dataset", "mt-bench")
+def imported() -> set[str]:
+    """The data sets that a test has imported."""
+    return set()
+
+
+@pytest.fixture
+def mt_bench(judge: Command, imported: set[str]) -> str:
+    # Not in a fixture of the module, since a command configures the log, which is undone after each test.
+    if "mt-bench" not in imported:
+        judge("import", DATA / "mt-bench/fastchat", "--dataset", "mt-bench")
+        imported.add("mt-bench")
     return "mt-bench"
 
 
