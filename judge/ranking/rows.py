@@ -61,9 +61,11 @@ def _counts(design: BattleDesign) -> list[tuple[int, int]]:
     n_contestants = len(design.battles.contestants)
     contestant = np.concatenate((design.battles.left, design.battles.right)).astype(np.int64)
     n_prompts = int(design.prompts.max()) + 1
-    seen = np.unique(contestant * n_prompts + np.tile(design.prompts, 2))
+    # Sorting is many times faster than np.unique if most are different.
+    pairs = np.sort(contestant * n_prompts + np.tile(design.prompts, 2))
+    is_first = np.append(True, pairs[1:] != pairs[:-1])
     battles = np.bincount(contestant, minlength=n_contestants)
-    prompts = np.bincount(seen // n_prompts, minlength=n_contestants)
+    prompts = np.bincount(pairs[is_first] // n_prompts, minlength=n_contestants)
     return list(zip(battles.tolist(), prompts.tolist(), strict=True))
 
 
