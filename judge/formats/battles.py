@@ -7,16 +7,19 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from judge.columns.errors import ColumnError
 from judge.domain.dataset import Battle
 from judge.domain.errors import InvalidInput
 from judge.formats import fields, own, words
-from judge.formats.battle_codes import BattleCoder, BattleCodes, FrameReaders, frame_codes
 from judge.formats.containers import parquet_frame, rows_of, valid_parquet
 from judge.formats.fields import Row
 from judge.formats.names import alike
 from judge.formats.packed import without_packing
+
+if TYPE_CHECKING:
+    from judge.formats.battle_codes import BattleCodes
 
 _ONE_OF = {"winner_model_a": "left", "winner_model_b": "right", "winner_tie": "tie"}
 """Columns of 0 and 1 that replace a winner, as in Chatbot Arena's table of 55,000 preferences."""
@@ -99,6 +102,8 @@ def _hashed(value: object) -> str:
 
 def _row_by_row(path: Path) -> tuple[BattleCodes, _Readers, list[str]]:
     """Read the battles, the readers of their columns, and the hash of what the user says in each conversation."""
+    from judge.formats.battle_codes import BattleCoder  # noqa: PLC0415  # needs numpy, which an import does not
+
     readers: _Readers = {}
     said: list[str] = []
     battles = BattleCoder()
@@ -121,8 +126,11 @@ def _columnwise(path: Path) -> tuple[BattleCodes, _Readers, list[str]] | None:
     """Read a Parquet file by its columns, and only those that are needed.
 
     Returns None if it is none, if a row may be wrong or needs more than one column for its outcome, or if conversations
-    say what is on one prompt: then it is read row by row, and an error names the row. Raises InvalidInput if columns are missing.
+    say what is on one prompt: then it is read row by row, and an error names the row. Raises InvalidInput if columns
+    are missing.
     """
+    from judge.formats.battle_codes import FrameReaders, frame_codes  # noqa: PLC0415  # as above
+
     frame = parquet_frame(path)
     if frame is None:
         return None
