@@ -61,17 +61,17 @@ def read(path: Path) -> BattleTable:
 
     Raises InvalidInput with the file and the row that is wrong, if columns are missing, or if there is no battle.
     """
-    battles, readers, said = _columnwise(path) or _row_by_row(path)
+    battles, readers, user_texts = _columnwise(path) or _row_by_row(path)
     if not len(battles):
         raise InvalidInput(path.name, f"{path} has no battles", reason="NO_BATTLES")
     taken: dict[str, str] = {}
     for reader in readers.values():
         taken = reader.taken | taken
     used = {name for reader in readers.values() for name in reader.used}
-    if said and all(said) and _needs_conversation(taken, battles):
+    if user_texts and all(user_texts) and _needs_conversation(taken, battles):
         used = {*used, _CONVERSATION} - {taken.get("prompt", "")}
         taken["prompt"] = f"what the user says in {_CONVERSATION}"
-        battles = battles.with_prompts(said)
+        battles = battles.with_prompts(user_texts)
     if numbers := _numbers_rows(taken, battles):
         used.discard(taken.pop("prompt"))
         battles = battles.without_prompts()
@@ -105,7 +105,7 @@ def _row_by_row(path: Path) -> tuple[BattleCodes, _Readers, list[str]]:
     from judge.formats.battle_codes import BattleCoder  # noqa: PLC0415  # needs numpy, which an import does not
 
     readers: _Readers = {}
-    said: list[str] = []
+    user_texts: list[str] = []
     battles = BattleCoder()
     for place, _, row in rows_of(path):
         if isinstance(row, InvalidInput):
@@ -114,12 +114,12 @@ def _row_by_row(path: Path) -> tuple[BattleCodes, _Readers, list[str]]:
         reader = readers.get(columns) or readers.setdefault(columns, _Reader(path, place, row))
         try:
             battles.add(reader.battle(row))
-            said.append(_user_texts(row.get(_CONVERSATION)))
+            user_texts.append(_user_texts(row.get(_CONVERSATION)))
         except KeyError as missing:
             raise _wrong(path, place, f"has no {missing.args[0]}. It has the fields {', '.join(row)}") from None
         except (TypeError, ValueError, ArithmeticError) as error:
             raise _wrong(path, place, str(error)) from None
-    return battles.codes(), readers, said
+    return battles.codes(), readers, user_texts
 
 
 def _columnwise(path: Path) -> tuple[BattleCodes, _Readers, list[str]] | None:
