@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 MT_BENCH = $(if $(wildcard $(DATA)/fastchat),$(DATA),$(DATA)/mt-bench)
 
-.PHONY: help demo test check fmt proto serve lock bench bench-adaptive bench-rank bench-runs bench-stats mt-bench agreement test-engines test-postgresql test-faults test-providers test-stats test-vllm demo-llm structure
+.PHONY: help demo test check fmt proto serve lock bench bench-adaptive bench-files bench-rank bench-runs bench-stats mt-bench agreement test-engines test-postgresql test-faults test-providers test-stats test-vllm demo-llm structure
 
 help:  ## print this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */  \1|/' | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}' | sed 's/^/  /'
@@ -126,6 +126,9 @@ bench: $(VENV)/.dev  ## measure speed and memory, one JSON line a figure
 
 bench-runs: $(VENV)/.dev  ## large runs beside a bare loop, and a million verdicts with a kill in between
 	$(ON_PATH) $(BIN)/python bench/runs.py
+
+bench-files: $(VENV)/.dev  ## rank and import a million rows next to bare loops; files of gigabytes, bombs and broken archives (PART=NAME)
+	$(ON_PATH) $(BIN)/python bench/files.py $(PART)
 
 RANK := .cache/rank
 

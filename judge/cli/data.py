@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import replace as replace_fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from judge.cli.connect import ServiceTarget, connected, run
 from judge.cli.group import FAILED, cli
-from judge.cli.import_account import SHOWN, FileAccount, NameNotes, name_notes, print_preview
+from judge.cli.import_account import FileAccount, NameNotes, name_notes, print_preview
+from judge.cli.import_rows import send_rows
 from judge.cli.run_progress import PARTIAL
 
 if TYPE_CHECKING:
-    from google.protobuf.message import Message
-
-    from judge.api.v1.dataset_service_pb2 import Dataset, UploadSummary
-    from judge.formats.importing import FileCounts, Import, ImportedFile
+    from judge.api.v1.dataset_service_pb2 import Dataset
+    from judge.formats.importing import FileCounts, Import
     from judge_client import JudgeClient
 
 MOST_LISTED = 20
@@ -111,71 +110,8 @@ async def _send(
     for kind in KINDS:
         for file in content.files:
             if counts[file.name].items[kind]:
-                for source in counts[file.name].sources if kind == "labels" else ("",):
-                    await _send_part(client, dataset, file, kind, source, accounts[file.name], replace=replace)
+                await send_rows(client, dataset, file, kind, accounts[file.name], replace=replace)
     return list(accounts.values())
-
-
-async def _send_part(
-    client: JudgeClient,
-    dataset: str,
-    file: ImportedFile,
-    kind: str,
-    source: str,
-    account: FileAccount,
-    *,
-    replace: bool,
-) -> None:
-    """Upload the rows of a file of one kind and, of labels, of one source."""
-    upload_rows = getattr(client, f"upload_{kind}")
-    options: dict[str, Any] = {"source": source} if kind == "labels" else {}
-    rows = (message for _, message in _placed(file, kind, source))
-    summary = await upload_rows(dataset, rows, replace=replace, **options)
-    places = await _places(file, kind, source, summary) if summary.rejections else {}
-    account.add(kind, summary, places)
-
-
-def _placed(file: ImportedFile, kind: str, source: str) -> Iterator[tuple[str, Message]]:
-    """Yield the rows of a file of one kind as messages, each with its place. Wrong rows are counted already."""
-    from judge.domain.dataset import Label  # noqa: PLC0415  # when needed
-    from judge.formats.importing import KINDS, SourcedLabel  # noqa: PLC0415
-    from judge.rpc import rows  # noqa: PLC0415
-
-    converted = {
-        "prompts": rows.prompt,
-        "outputs": rows.output,
-        "labels": rows.label,
-        "verdicts": rows.imported_verdict,
-        "comparisons": rows.listed,
-    }[kind]
-    for place, item in file.placed_items(lambda _: None):
-        if isinstance(item, SourcedLabel):
-            if kind == "labels" and item.source == source:
-                yield place, rows.label(item.label)
-        elif isinstance(item, KINDS[kind]) and (not isinstance(item, Label) or source == file.name):
-            yield place, converted(item)  # type: ignore[operator]  # the function of the item's type
-
-
-async def _places(file: ImportedFile, kind: str, source: str, summary: UploadSummary) -> dict[tuple[int, int], str]:
-    """Return the places of the first rejected rows, by batch and row: the file is read again in the same batches."""
-    from judge_client.batches import batches  # noqa: PLC0415  # when needed
-
-    wanted = [(row.batch, row.row) for row in summary.rejections[:SHOWN]]
-    places: list[str] = []
-
-    def messages() -> Iterator[Message]:
-        for place, message in _placed(file, kind, source):
-            places.append(place)
-            yield message
-
-    by_row, start, number = {}, 0, 0
-    async for batch in batches(messages()):
-        for key in (key for key in wanted if key[0] == number):
-            by_row[key] = places[start + key[1]]
-        start, number = start + len(batch), number + 1
-        if number > wanted[-1][0]:
-            break
-    return by_row
 
 
 def _pairs(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[tuple[str, str]]:

@@ -28,27 +28,27 @@ from judge.rpc.enum_words import word
 
 if TYPE_CHECKING:
     from judge.api.v1.leaderboard_pb2 import Leaderboard
-    from judge.api.v1.ranking_service_pb2 import Battle
+    from judge.api.v1.ranking_service_pb2 import BattleColumns
 
 
-def _battles(source: str) -> list[Battle] | None:
+def _battles(source: str) -> list[BattleColumns] | None:
     """Read the battles of a file, and say what its columns were taken for; None if *source* is not a file's name.
 
     Raises InvalidInput with the file and the row that is wrong, and UsageError if there is no such file.
     """
+    from judge.cli.battle_messages import battle_messages  # noqa: PLC0415  # when needed
     from judge.formats import battles  # noqa: PLC0415  # when needed
-    from judge.rpc import rows  # noqa: PLC0415  # when needed
 
     path = Path(source)
-    if not path.is_file():
-        if battles.is_battle_file(source):
-            raise click.UsageError(f"there is no file {source}")
+    if not (path.is_file() or battles.is_battle_file(source)):
         return None
+    if not path.exists():
+        raise click.UsageError(f"there is no file {source}")
     table = battles.read(path)
     click.echo(f"{table.columns}.", err=True)
     for warning in table.warnings:
         click.echo(f"Warning: {warning}.", err=True)
-    return [rows.battle(battle) for battle in table.battles]
+    return list(battle_messages(table.battles))
 
 
 def _check_outputs(values: Mapping[str, Any], *, as_csv: bool, as_json: bool, parquet: Path | None) -> None:
@@ -128,7 +128,7 @@ def rank_command(
                 if battles is None:
                     leaderboard = await client.leaderboard(dataset, source, options)
                 else:
-                    leaderboard = await client.rank_battles(battles, options)
+                    leaderboard = await client.rank_columns(battles, options)
         if output is not None:
             write_tables(leaderboard_tables(leaderboard), output)
         if parquet is not None:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from judge.columns.errors import ColumnError
 from judge.domain.dataset import Battle
 from judge.domain.errors import InvalidInput
-from judge.formats import fields, own
-from judge.formats.containers import rows_of
+from judge.formats import fields, own, words
+from judge.formats.containers import parquet_frame, rows_of, valid_parquet
 from judge.formats.fields import Row
 from judge.formats.names import alike
 from judge.formats.packed import without_packing
+
+if TYPE_CHECKING:
+    from judge.formats.battle_codes import BattleCodes
 
 _ONE_OF = {"winner_model_a": "left", "winner_model_b": "right", "winner_tie": "tie"}
 """Columns of 0 and 1 that replace a winner, as in Chatbot Arena's table of 55,000 preferences."""
@@ -39,7 +44,7 @@ _MOST_NAMED = 8
 class BattleTable:
     """The battles of a file, and what its columns were taken for."""
 
-    battles: list[Battle]
+    battles: BattleCodes
     columns: str
     """A sentence on the columns."""
     warnings: tuple[str, ...]
@@ -56,42 +61,25 @@ def read(path: Path) -> BattleTable:
 
     Raises InvalidInput with the file and the row that is wrong, if columns are missing, or if there is no battle.
     """
-    readers: dict[tuple[str, ...], _Reader] = {}
-    battles: list[Battle] = []
-    user_texts: list[str] = []
-    for place, _, row in rows_of(path):
-        if isinstance(row, InvalidInput):
-            raise row
-        columns = tuple(row)
-        reader = readers.get(columns) or readers.setdefault(columns, _Reader(path, place, row))
-        try:
-            battles.append(reader.battle(row))
-            user_texts.append(_user_texts(row.get(_CONVERSATION)))
-        except KeyError as missing:
-            raise _wrong(path, place, f"has no {missing.args[0]}. It has the fields {', '.join(row)}") from None
-        except (TypeError, ValueError, ArithmeticError) as error:
-            raise _wrong(path, place, str(error)) from None
-    if not battles:
+    battles, readers, user_texts = _columnwise(path) or _row_by_row(path)
+    if not len(battles):
         raise InvalidInput(path.name, f"{path} has no battles", reason="NO_BATTLES")
     taken: dict[str, str] = {}
     for reader in readers.values():
         taken = reader.taken | taken
     used = {name for reader in readers.values() for name in reader.used}
-    if all(user_texts) and ("prompt" not in taken or _all_differ(battles)) and _SESSION[0] not in taken.values():
+    if user_texts and all(user_texts) and _needs_conversation(taken, battles):
         used = {*used, _CONVERSATION} - {taken.get("prompt", "")}
         taken["prompt"] = f"what the user says in {_CONVERSATION}"
-        battles = [replace(battle, prompt_id=text) for battle, text in zip(battles, user_texts, strict=True)]
+        battles = battles.with_prompts(user_texts)
     if numbers := _numbers_rows(taken, battles):
         used.discard(taken.pop("prompt"))
-        battles = [replace(battle, prompt_id="") for battle in battles]
+        battles = battles.without_prompts()
     unused = dict.fromkeys(name for columns in readers for name in columns if name not in used)
     return BattleTable(
         battles=battles,
         columns=_sentence(path, taken, list(unused)),
-        warnings=(
-            *_warnings(path, taken, battles, numbers=numbers),
-            *alike({name for battle in battles for name in (battle.left, battle.right)}),
-        ),
+        warnings=(*_warnings(path, taken, battles, numbers=numbers), *alike(battles.contestants)),
     )
 
 
@@ -112,12 +100,75 @@ def _hashed(value: object) -> str:
     return hashlib.sha256(repr(value).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
+def _row_by_row(path: Path) -> tuple[BattleCodes, _Readers, list[str]]:
+    """Read the battles, the readers of their columns, and the hash of what the user says in each conversation."""
+    from judge.formats.battle_codes import BattleCoder  # noqa: PLC0415  # needs numpy, which an import does not
+
+    readers: _Readers = {}
+    user_texts: list[str] = []
+    battles = BattleCoder()
+    for place, _, row in rows_of(path):
+        if isinstance(row, InvalidInput):
+            raise row
+        columns = tuple(row)
+        reader = readers.get(columns) or readers.setdefault(columns, _Reader(path, place, row))
+        try:
+            battles.add(reader.battle(row))
+            user_texts.append(_user_texts(row.get(_CONVERSATION)))
+        except KeyError as missing:
+            raise _wrong(path, place, f"has no {missing.args[0]}. It has the fields {', '.join(row)}") from None
+        except (TypeError, ValueError, ArithmeticError) as error:
+            raise _wrong(path, place, str(error)) from None
+    return battles.codes(), readers, user_texts
+
+
+def _columnwise(path: Path) -> tuple[BattleCodes, _Readers, list[str]] | None:
+    """Read a Parquet file by its columns, and only those that are needed.
+
+    Returns None if it is none, if a row may be wrong or needs more than one column for its outcome, or if conversations
+    say what is on one prompt: then it is read row by row, and an error names the row. Raises InvalidInput if columns
+    are missing.
+    """
+    from judge.formats.battle_codes import FrameReaders, frame_codes  # noqa: PLC0415  # as above
+
+    frame = parquet_frame(path)
+    if frame is None:
+        return None
+    names = tuple(frame.collect_schema().names())
+    reader = _Reader(path, "row 1", dict.fromkeys(names))
+    if reader.has_several_outcomes:
+        return None
+    readers = FrameReaders(
+        taken=reader.taken,
+        contestant=lambda column, value: fields.name({column: value}, column),
+        outcome=lambda word: words.outcome(word)[0],
+        prompt=lambda value: reader.prompt({reader.taken["prompt"]: value}) or "",
+    )
+    try:
+        with valid_parquet(path):
+            needed = frame.select(set(reader.taken.values())).collect()
+        battles = frame_codes(needed, readers)
+    except (ColumnError, KeyError, TypeError, ValueError):
+        return None
+    if battles is None or (_CONVERSATION in names and _needs_conversation(reader.taken, battles)):
+        return None
+    return battles, {names: reader}, []
+
+
+def _needs_conversation(taken: Mapping[str, str], battles: BattleCodes) -> bool:
+    """Whether no column says which battles are on one prompt."""
+    return ("prompt" not in taken or battles.each_has_its_prompt) and _SESSION[0] not in taken.values()
+
+
 def _wrong(path: Path, place: str, why: str) -> InvalidInput:
     return InvalidInput(path.name, f"{path} {place} {why}", reason="INVALID_ROW")
 
 
 class _Reader:
-    """Which columns of a row are what. Raises InvalidInput if one that is needed is missing."""
+    """Which columns of a row are what, and whether more than one says who won.
+
+    Raises InvalidInput if one that is needed is missing.
+    """
 
     def __init__(self, path: Path, place: str, row: Row) -> None:
         self.taken: dict[str, str] = {}
@@ -128,6 +179,7 @@ class _Reader:
                 self.taken[role] = spelled[name]
         self._chosen = "both_equal" in ours and "chosen_model_name" in ours
         one_of = [spelled[name] for name in _ONE_OF if name in ours]
+        self.has_several_outcomes = bool(one_of) or self._chosen
         self.used = {*self.taken.values(), *one_of, *(("both_equal", "chosen_model_name") if self._chosen else ())}
         if one_of or self._chosen:
             self.taken.setdefault("outcome", ", ".join(one_of) or "chosen_model_name and both_equal")
@@ -145,19 +197,24 @@ class _Reader:
             values["outcome"] = winner_by_name(values)
         values = {**values, "left": fields.needed(values, *_LEFT), "right": fields.needed(values, *_RIGHT)}
         values.pop("question_id", None)
-        values["prompt_id"] = self._prompt(row)
+        values["prompt_id"] = self.prompt(row)
         battle = own.battle(fields.TextRow(values) if isinstance(row, fields.TextRow) else values)
         if battle.left == battle.right:
             raise ValueError(f"has {battle.left!r} on both sides: leave the row out")
         return battle
 
-    def _prompt(self, row: Row) -> str | None:
+    def prompt(self, row: Row) -> str | None:
+        """Read the prompt of a row; None if it has none. Raises ValueError if it is no name."""
         column = self.taken.get("prompt")
         value = None if column is None else row.get(column)
         if value is None or (isinstance(value, (str, int, float)) and len(str(value)) <= _LONGEST_NAME):
             return None if value is None else fields.identifier(row, column or "")
         # A text is as good a key as a name, but longer.
         return _hashed(value)
+
+
+_Readers = dict[tuple[str, ...], _Reader]
+"""The readers of rows, by the columns of these."""
 
 
 def _sentence(path: Path, taken: Mapping[str, str], unused: Sequence[str]) -> str:
@@ -187,21 +244,16 @@ def winner_by_name(row: Row) -> str:
     raise ValueError(f"has the unknown chosen_model_name {chosen!r:.60}, which is neither of its two models")
 
 
-def _numbers_rows(taken: Mapping[str, str], battles: Sequence[Battle]) -> bool:
+def _numbers_rows(taken: Mapping[str, str], battles: BattleCodes) -> bool:
     """Whether the column that was taken for the prompt is an id that differs in each row, and so says nothing."""
     column = own.canonical({taken.get("prompt", ""): None})
     is_id = not set(_NUMBER).isdisjoint(column)
-    return is_id and _all_differ(battles)
+    return is_id and battles.each_has_its_prompt
 
 
-def _all_differ(battles: Sequence[Battle]) -> bool:
-    """Whether each of several battles is on a prompt of its own."""
-    return 1 < len(battles) == len({battle.prompt_id for battle in battles})
-
-
-def _warnings(path: Path, taken: Mapping[str, str], battles: Sequence[Battle], *, numbers: bool) -> Iterator[str]:
+def _warnings(path: Path, taken: Mapping[str, str], battles: BattleCodes, *, numbers: bool) -> Iterator[str]:
     narrow = "if several of them are on one prompt, the intervals are too narrow"
-    alone = sum(not battle.prompt_id for battle in battles)
+    alone = battles.n_without_prompt
     if "prompt" not in taken:
         why = "a column id that differs in each row" if numbers else f"no column {' or '.join(own.PROMPT)}"
         yield f"{path} has {why}, so each battle counts as a prompt of its own: {narrow}"

@@ -16,12 +16,16 @@ import stat
 import zlib
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from types import ModuleType
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from judge.domain.errors import InvalidInput
 from judge.formats import csv_rows, json_rows, zip_rows
 from judge.formats.fields import Row
 from judge.formats.packed import zstd_module
+
+if TYPE_CHECKING:
+    import polars as pl
 
 LONGEST_ROW = 16 * 1024 * 1024
 """The most bytes of a row. The largest row that can be uploaded has 4 MiB."""
@@ -158,18 +162,44 @@ def _skip_blank(path: Path, file: io.BufferedReader) -> bytes:
     return b""
 
 
-def _parquet(path: Path) -> Iterator[FileRow]:
+def parquet_frame(path: Path) -> pl.LazyFrame | None:
+    """Return the table of a Parquet file, of which nothing has been read yet; None if the file is no Parquet file.
+
+    Raises InvalidInput if the file cannot be read, is not valid Parquet, or polars is missing.
+    """
+    with _opened(path) as file:
+        if not file.peek(len(_PARQUET)).startswith(_PARQUET):
+            return None
+    frame: pl.LazyFrame = _polars(path).scan_parquet(path, glob=False)
+    with valid_parquet(path):
+        frame.collect_schema()
+    return frame
+
+
+def _polars(path: Path) -> ModuleType:
     try:
         import polars as pl  # noqa: PLC0415  # of an extra, and slow to import
     except ImportError:
         message = f"{path} needs polars to be read: pip install polars, or install judge with the extra [data]"
         raise InvalidInput("path", message, reason="EXTRA_NEEDED") from None
-    number = 0
+    return pl
+
+
+@contextlib.contextmanager
+def valid_parquet(path: Path) -> Iterator[None]:
+    """Raise InvalidInput for an error of polars."""
     try:
-        for frame in pl.scan_parquet(path, glob=False).collect_batches(chunk_size=_CHUNK, maintain_order=True):
+        yield
+    except _polars(path).exceptions.PolarsError as error:
+        message = f"{path} is not valid Parquet: {str(error).splitlines()[0]}"
+        raise InvalidInput(path.name, message, reason="NOT_PARQUET") from None
+
+
+def _parquet(path: Path) -> Iterator[FileRow]:
+    frames = _polars(path).scan_parquet(path, glob=False)
+    number = 0
+    with valid_parquet(path):
+        for frame in frames.collect_batches(chunk_size=_CHUNK, maintain_order=True):
             for row in frame.iter_rows(named=True):
                 number += 1
                 yield FileRow(f"row {number}", number, row)
-    except pl.exceptions.PolarsError as error:
-        message = f"{path} is not valid Parquet: {str(error).splitlines()[0]}"
-        raise InvalidInput(path.name, message, reason="NOT_PARQUET") from None

@@ -18,7 +18,11 @@ class TextRow(dict[str, Any]):
 
 def first(row: Row, *names: str) -> Any:  # noqa: ANN401  # JSON
     """Return the value of the first of *names* that is present, or None."""
-    return next((row[name] for name in names if row.get(name) is not None), None)
+    for name in names:
+        value = row.get(name)
+        if value is not None:
+            return value
+    return None
 
 
 def needed(row: Row, *names: str) -> Any:  # noqa: ANN401  # JSON

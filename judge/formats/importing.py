@@ -136,8 +136,6 @@ class FileCounts:
     names: NamesUsed
     notes: Counter[str] = field(default_factory=Counter)
     """How many rows have each note."""
-    sources: tuple[str, ...] = ()
-    """The sources of its labels, in the order in which they occur."""
 
 
 @dataclass(frozen=True)
@@ -172,15 +170,11 @@ def count(file: ImportedFile) -> FileCounts:
     by_type: Counter[type] = Counter()
     notes: Counter[str] = Counter()
     names = NamesUsed()
-    sources: dict[str, None] = {}
     for item in file.items(note):
         if isinstance(item, RowNote):
             notes[item.text] += 1
             continue
-        sourced = SourcedLabel(file.name, item) if isinstance(item, Label) else item
-        if isinstance(sourced, SourcedLabel):
-            sources[sourced.source] = None
-        plain = sourced.label if isinstance(sourced, SourcedLabel) else sourced
+        plain = item.label if isinstance(item, SourcedLabel) else item
         by_type[type(plain)] += 1
         names.add(plain)
     return FileCounts(
@@ -189,7 +183,6 @@ def count(file: ImportedFile) -> FileCounts:
         wrong=tuple(wrong),
         names=names,
         notes=notes,
-        sources=tuple(sources),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 from typing import TypeVar
 
 from judge.domain.outcome import Order, Outcome, TieKind
@@ -59,11 +60,16 @@ def order(word: object) -> Order:
 
 def member(kind: type[E_], field: str, word: object) -> E_:
     """Return the member of *kind* that *word* names in lower case. Raises ValueError with the *field* if none does."""
-    for candidate in kind:
-        if word == candidate.name.lower():
-            return candidate
-    known = ", ".join(candidate.name.lower() for candidate in kind)
-    raise ValueError(f"has the unknown {field} {word!r:.60}; known are {known}")
+    members: dict[str, E_] = _members(kind)
+    if isinstance(word, str) and word in members:
+        return members[word]
+    raise ValueError(f"has the unknown {field} {word!r:.60}; known are {', '.join(members)}")
+
+
+@lru_cache(maxsize=64)
+def _members(kind: type[E_]) -> dict[str, E_]:
+    """Return the members of *kind* by the words for them."""
+    return {candidate.name.lower(): candidate for candidate in kind}
 
 
 def word(noun: IntEnum) -> str:

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from judge.columns.arrays import Floats
+from judge.columns.arrays import Floats, used_codes
 from judge.domain.errors import Incomparable, InvalidInput
 from judge.domain.names import SIDES
 from judge.domain.source import Source
@@ -118,7 +116,7 @@ def _fit(design: BattleDesign, options: RankOptions) -> Leaderboard:
         leaderboard,
         unranked=unranked,
         components=components,
-        prompts=len(np.unique(rankable.prompts)),
+        prompts=used_codes(int(rankable.prompts.max(initial=-1)) + 1, rankable.prompts).size,
         battles=rankable.n_votes,
     )
 

@@ -67,8 +67,10 @@ def _distinct(design: BattleDesign, codes: Ints) -> list[int]:
     """The number of distinct *codes*, int32[n], among the battles of each contestant."""
     contestant = np.concatenate((design.battles.left, design.battles.right)).astype(np.int64)
     n_codes = int(codes.max()) + 1
-    seen = np.unique(contestant * n_codes + np.tile(codes, 2))
-    numbers = np.bincount(seen // n_codes, minlength=len(design.battles.contestants))
+    # Sorting is many times faster than np.unique if most are different.
+    pairs = np.sort(contestant * n_codes + np.tile(codes, 2))
+    is_first = np.append(True, pairs[1:] != pairs[:-1])
+    numbers = np.bincount(pairs[is_first] // n_codes, minlength=len(design.battles.contestants))
     return [int(number) for number in numbers]
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from judge.api.v1 import ranking_service_pb2 as pb
 from judge.api.v1 import ranking_service_pb2_grpc
+from judge.columns.arrays import used_codes
 from judge.domain.errors import InvalidInput
 from judge.domain.names import checked_name, resource_id
 from judge.domain.outcome import Outcome
@@ -133,31 +135,20 @@ class _BattleColumns:
             self._columns(message.columns)
 
     def _columns(self, columns: pb.BattleColumns) -> None:
-        n = len(columns.outcome)
-        names = np.array([self._code(name) for name in columns.names], dtype=np.int64)
-        prompts = np.array([self._prompt_code(name) for name in columns.names], dtype=np.int64)
-        parts = {"left": columns.left, "right": columns.right}
-        if columns.prompt:
-            parts["prompt"] = columns.prompt
-        codes = {}
-        for field, column in parts.items():
-            values = np.array(column, dtype=np.int64)
-            if len(values) != n:
-                raise InvalidInput(
-                    f"columns.{field}", f"columns.{field} does not have the same length as columns.outcome"
-                )
-            if values.size and not 0 <= int(values.min()) <= int(values.max()) < len(names):
-                raise InvalidInput(f"columns.{field}", f"columns.{field} has a code that is not an index of names")
-            codes[field] = values
+        n, n_names = len(columns.outcome), len(columns.names)
+        left, right = (_codes(field, getattr(columns, field), n, n_names) for field in ("left", "right"))
         outcome = np.array(columns.outcome, dtype=np.int64)
         if not np.isin(outcome, list(Outcome)).all():
             raise InvalidInput("columns.outcome", "an outcome is not LEFT, RIGHT, or TIE", reason="INVALID_ENUM")
         weight = np.array(columns.weight, dtype=np.float64) if columns.weight else np.ones(n)
         if len(weight) != n:
             raise InvalidInput("columns.weight", "columns.weight is not as long as columns.outcome")
-        alone = -1 - np.arange(self._n, self._n + n)
-        prompt = prompts[codes["prompt"]] if "prompt" in codes else alone
-        self._append(names[codes["left"]], names[codes["right"]], outcome, weight, prompt)
+        prompt = -1 - np.arange(self._n, self._n + n)
+        if columns.prompt:
+            codes = _codes("prompt", columns.prompt, n, n_names, least=-1)
+            prompt = np.where(codes < 0, prompt, _recoded(codes, columns.names, self._prompt_code))
+        contestants = _recoded(np.concatenate((left, right)), columns.names, self._code)
+        self._append(contestants[:n], contestants[n:], outcome, weight, prompt)
 
     def _append(self, left: Any, right: Any, outcome: Any, weight: Any, prompt: Any) -> None:
         self._left.append(np.asarray(left, dtype=np.int64))
@@ -179,7 +170,7 @@ class _BattleColumns:
         if not self._n:
             raise InvalidInput("battles", "there are no battles", reason="NO_BATTLES")
         left, right = np.concatenate(self._left), np.concatenate(self._right)
-        used = np.unique(np.concatenate((left, right)))
+        used = used_codes(len(self._names), left, right)
         names = list(self._names)
         order = sorted(used.tolist(), key=lambda code: names[code])
         place = np.zeros(len(names), dtype=np.int32)
@@ -195,3 +186,24 @@ class _BattleColumns:
             cluster=cluster.astype(np.int32),
             n_clusters=len(distinct),
         )
+
+
+def _codes(field: str, column: Sequence[int], n: int, n_names: int, least: int = 0) -> npt.NDArray[np.int64]:
+    """Return a column of codes, int64[n]. Raises InvalidInput for another length or a code that is no index."""
+    codes = np.array(column, dtype=np.int64)
+    if len(codes) != n:
+        raise InvalidInput(f"columns.{field}", f"columns.{field} does not have the same length as columns.outcome")
+    if codes.size and not least <= int(codes.min()) <= int(codes.max()) < n_names:
+        raise InvalidInput(f"columns.{field}", f"columns.{field} has a code that is not an index of names")
+    return codes
+
+
+def _recoded(
+    codes: npt.NDArray[np.int64], names: Sequence[str], code_of: Callable[[str], int]
+) -> npt.NDArray[np.int64]:
+    """Return *code_of* each code's name, and -1 for a code of -1. Names that no code is an index of are not used."""
+    used = used_codes(len(names), codes[codes >= 0])
+    # The last place is that of -1.
+    places = np.full(len(names) + 1, -1, dtype=np.int64)
+    places[used] = [code_of(names[code]) for code in used.tolist()]
+    return places[codes]

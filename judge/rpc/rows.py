@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from judge.api.v1 import dataset_service_pb2, ranking_service_pb2
-from judge.domain.dataset import Battle, ImportedVerdict, Label, ListedComparison, Output, Prompt
+from judge.api.v1 import dataset_service_pb2
+from judge.domain.dataset import ImportedVerdict, Label, ListedComparison, Output, Prompt
 from judge.domain.messages import Role
 from judge.rpc.turns import encode_messages
 
@@ -83,15 +83,4 @@ def listed(row: ListedComparison) -> dataset_service_pb2.ListedComparison:
         right=row.right,
         left_sample=row.left_sample,
         right_sample=row.right_sample,
-    )
-
-
-def battle(row: Battle) -> ranking_service_pb2.Battle:
-    """Encode a battle."""
-    return ranking_service_pb2.Battle(
-        left=row.left,
-        right=row.right,
-        outcome=row.outcome.value,  # type: ignore[arg-type]  # the wire has the same numbers
-        weight=row.weight,
-        prompt_id=row.prompt_id,
     )

@@ -32,7 +32,7 @@ def test_formats_battles_are_the_same_in_every_file(tmp_path: Path) -> None:
     battles_of = {path.name: read(path).battles for path in tmp_path.iterdir()}
 
     assert len(battles_of["b.jsonl"]) == 2
-    assert all(battles == battles_of["b.jsonl"] for battles in battles_of.values())
+    assert all(list(battles) == list(battles_of["b.jsonl"]) for battles in battles_of.values())
 
 
 def test_formats_battles_of_columns_of_winners(tmp_path: Path) -> None:

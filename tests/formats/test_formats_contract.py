@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -104,3 +105,66 @@ def test_formats_contract_a_format_may_be_named(tmp_path: Path, name: str) -> No
     assert len(read(path, name).files) == 1
     with pytest.raises(InvalidInput, match="is empty"):
         read(empty, name)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "latin-1"])
+def test_formats_contract_another_encoding_is_refused(tmp_path: Path, name: str, encoding: str) -> None:
+    """UTF-16, with a byte order mark or not, is no text that is guessed at, and a Latin-1 row is wrong by its line."""
+    rows = [{**row, "remark": "déjà vu"} for row in FORMATS[name]]
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode(encoding))
+
+    with pytest.raises(InvalidInput) as error:
+        read(path, name)
+
+    assert str(path) in error.value.message
+    assert {"utf-16": "is UTF-16", "utf-16-be": "holds no text", "latin-1": "line 1 is not UTF-8"}[
+        encoding
+    ] in error.value.message
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_formats_contract_one_latin_1_row_is_named_and_the_others_go_in(tmp_path: Path, name: str) -> None:
+    """Only the row that is not UTF-8 is left out."""
+    lines = [json.dumps(row).encode() for row in FORMATS[name]]
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b"\n".join([lines[0], '{"remark": "é"}'.encode("latin-1"), *lines[1:]]))
+
+    counts = count(_file(path))
+
+    assert [error.message for error in counts.wrong] == [f"{path} line 2 is not UTF-8"]
+    assert counts.items == count(_file(_write(tmp_path / "right.jsonl", FORMATS[name]))).items
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_formats_contract_a_directory_in_place_of_a_file_is_no_file(tmp_path: Path, name: str) -> None:
+    """A folder with the name of a file is read as a folder, which holds nothing."""
+    (tmp_path / "rows.jsonl").mkdir()
+
+    with pytest.raises(InvalidInput, match="holds nothing to import: the folder is empty"):
+        read(tmp_path / "rows.jsonl", name)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+@pytest.mark.parametrize("name", FORMATS)
+def test_formats_contract_a_file_without_permission_is_refused(tmp_path: Path, name: str) -> None:
+    """The error is the system's, with the file."""
+    path = _write(tmp_path / "rows.jsonl", FORMATS[name])
+    path.chmod(0)
+
+    with pytest.raises(InvalidInput, match=r"rows\.jsonl cannot be read: Permission denied"):
+        read(path, name)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_formats_contract_one_wrong_row_among_thousands_is_named(tmp_path: Path, name: str) -> None:
+    """Its line is right, and all the others go in."""
+    rows = [row for _ in range(700) for row in FORMATS[name]]
+    path = _write(tmp_path / "rows.jsonl", [*rows[:1_500], {"other": 1}, *rows[1_500:]])
+
+    counts = count(_file(path))
+
+    assert counts.n_wrong == 1
+    assert counts.wrong[0].message.startswith(f"{path} line 1501 ")
+    assert counts.items == count(_file(_write(tmp_path / "right.jsonl", rows))).items

@@ -399,8 +399,10 @@ def test_formats_words_of_battles(tmp_path: Path) -> None:
 
     table = battles.read(path).battles
 
-    assert [b.outcome for b in table] == [Outcome.LEFT, Outcome.RIGHT, Outcome.TIE, Outcome.TIE, Outcome.TIE]
-    assert {(b.weight, b.prompt_id) for b in table} == {(2.0, "1")}
+    assert table.outcome.tolist() == [Outcome.LEFT, Outcome.RIGHT, Outcome.TIE, Outcome.TIE, Outcome.TIE]
+    assert table.weight is not None
+    assert set(table.weight.tolist()) == {2.0}
+    assert {table.names[code] for code in table.prompt.tolist()} == {"1"}
 
 
 @pytest.mark.parametrize("weight", ["0", "-1", "1e999", "NaN", '"2"', "true"])

@@ -69,6 +69,12 @@ class ReportCalls(Connection):
         )
         return await unary(self.rankings.GetMeanScores, request, self.timeout)
 
+    async def rank_columns(
+        self, columns: Iterable[BattleColumns], options: RankingOptions | None = None
+    ) -> leaderboard_pb2.Leaderboard:
+        """Rank battles given as several parts, each of columns in a message of at most 16 MiB. Nothing is stored."""
+        return (await upload(self.rankings.RankBattles, _parts(columns, options))).leaderboard
+
     async def agreement(
         self, dataset: str, source: str, target: str = "", options: AgreementOptions | None = None
     ) -> AgreementReport:
@@ -123,6 +129,12 @@ async def _battles(
     yield RankBattlesRequest(options=options)
     async for batch in batches(battles, most=BATTLES, size=BATTLE_BYTES):
         yield RankBattlesRequest(battles=batch)
+
+
+async def _parts(columns: Iterable[BattleColumns], options: RankingOptions | None) -> AsyncIterator[RankBattlesRequest]:
+    yield RankBattlesRequest(options=options)
+    for part in columns:
+        yield RankBattlesRequest(columns=part)
 
 
 async def _labels(

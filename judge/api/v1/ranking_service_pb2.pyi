@@ -436,7 +436,7 @@ class BattleColumns(_message.Message):
 
     @_builtins.property
     def prompt(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """The prompts; empty means that all battles are independent."""
+        """The prompts; -1 means that a battle is independent of all others, and empty that all are."""
 
     def __init__(
         self,
