@@ -31,14 +31,19 @@ def is_local(address: str) -> bool:
 def listen_options(settings: Settings, address: str) -> ListenOptions:
     """Return how to listen on *address*. Raises InvalidInput if that needs what the settings do not have."""
     tls = None if address.startswith(SOCKETS) else settings.server.tls
+    tokens = settings.auth.tokens
     if not is_local(address):
         if tls is None:
             _require_insecure(settings, address, "TLS", "set cert and key in [server.tls]")
-        _require_insecure(settings, address, "access tokens", "wait for the release that has them")
+        if tokens is False or (tokens is None and settings.auth.allow_insecure):
+            _require_insecure(settings, address, "access tokens", "leave out tokens = false in [auth]")
+        elif tokens is None:
+            tokens = True
     return ListenOptions(
         credentials=None if tls is None else _credentials(tls),
         health_listen=settings.server.health_listen,
         reflection=settings.server.reflection,
+        tokens=tokens,
     )
 
 

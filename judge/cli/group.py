@@ -19,8 +19,8 @@ SERVER = click.Option(
     help="Use this server. By default, the command runs the service in its own process.",
 )
 NO_SERVER = click.Option(["--server"], hidden=True)
-WITHOUT_SERVER = {"demo", "doctor", "serve", "worker", "migrate"}
-"""Commands that use no other server; their help does not offer one."""
+WITHOUT_SERVER = {"demo", "doctor", "serve", "worker", "migrate", "create", "list", "revoke"}
+"""Commands that use no other server; their help does not offer one. The last three are those of `judge token`."""
 _FILE = click.Path(path_type=Path)
 TLS = (
     click.Option(["--tls"], is_flag=True, help="Use TLS. The files below mean the same."),
@@ -32,6 +32,8 @@ NO_TLS = tuple(click.Option(option.opts, is_flag=option.is_flag, type=option.typ
 CONFIG = click.Option(["--config"], type=click.Path(path_type=Path), help="The configuration file (TOML).")
 SERVICE = (SERVER, *TLS, CONFIG)
 """The options of a command that may use a server."""
+ON_THE_STORE = (NO_SERVER, *NO_TLS, CONFIG)
+"""The options of a command that uses no other server."""
 
 
 class _Command(click.Command):
@@ -39,8 +41,7 @@ class _Command(click.Command):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # click's own arguments
         super().__init__(*args, **kwargs)
-        own = (NO_SERVER, *NO_TLS, CONFIG) if self.name in WITHOUT_SERVER else SERVICE
-        self.params = [*self.params, *own]
+        self.params = [*self.params, *(ON_THE_STORE if self.name in WITHOUT_SERVER else SERVICE)]
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # whatever the command returns
         """Run the command on the server that was named before or after it."""

@@ -35,6 +35,7 @@ def _commands() -> None:
         runs,
         service,
         store,
+        tokens,
     )
 
 

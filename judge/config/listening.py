@@ -35,5 +35,8 @@ class ServerSettings(Strict):
 class AuthSettings(Strict):
     """The section `[auth]`."""
 
+    tokens: bool | None = None
+    """Whether calls need an access token. By default they do on an address that other machines can reach, unless it may
+    be insecure, and anywhere else as soon as the store has a token."""
     allow_insecure: bool = False
     """Whether the server may listen on a network without TLS or without tokens."""

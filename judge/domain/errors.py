@@ -9,6 +9,8 @@
     |   |-- Incomparable        the contestants cannot be ranked on one scale; names the groups
     |   |-- StoreHeld           another process executes runs on this store; names the process
     |   `-- PriceUnknown        a budget in money for a judge whose price is unknown
+    |-- Unauthenticated         no token, or one that is wrong, expired or revoked
+    |-- NotPermitted            the token does not permit this method; names the scope
     |-- Busy                    a bounded queue is full; the request may be retried
     |-- DeadlinePassed          the call exceeded its time limit
     |-- Draining                the server is stopping; the request may be retried
@@ -111,6 +113,18 @@ class PriceUnknown(Precondition):
     """Raised when a budget in money includes a judge that has no price in the configuration."""
 
     reason = "PRICE_UNKNOWN"
+
+
+class Unauthenticated(JudgeError):
+    """Raised when a call has no access token, or one that is wrong, expired or revoked."""
+
+    reason = "TOKEN_MISSING"
+
+
+class NotPermitted(JudgeError):
+    """Raised when the caller's access token does not permit the method."""
+
+    reason = "SCOPE_MISSING"
 
 
 class Busy(JudgeError):

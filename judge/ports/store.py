@@ -15,6 +15,7 @@ from judge.ports.datasets import DatasetRows
 from judge.ports.provider_batches import BatchStore
 from judge.ports.run_rows import RunRows
 from judge.ports.shards import ShardStore
+from judge.ports.tokens import TokenStore
 from judge.ports.uploads import UploadStore
 from judge.ports.verdicts import VerdictStore
 
@@ -27,7 +28,7 @@ class RunStore(RunRows, ShardStore, CallStore, BatchStore, VerdictStore, Protoco
     """The part of the store about runs, calls and verdicts."""
 
 
-class Store(DatasetStore, RunStore, Protocol):
+class Store(DatasetStore, RunStore, TokenStore, Protocol):
     """The whole store."""
 
     async def check(self) -> None:

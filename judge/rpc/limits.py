@@ -16,7 +16,9 @@ from typing import Any
 import grpc
 import structlog
 
+from judge.access.tokens import CALLER
 from judge.domain.errors import Busy, DeadlinePassed, Draining, JudgeError
+from judge.domain.token import TOKEN, Token
 from judge.rpc.handlers import Wrapped
 
 OURS = "/judge.api.v1."
@@ -66,6 +68,7 @@ class _Call:
         self._seconds = seconds
         self._timer = self._start_timer()
         self._sending = False
+        self.caller = CALLER.get()
         self.why: JudgeError | None = None
 
     def _start_timer(self) -> asyncio.TimerHandle:
@@ -119,6 +122,12 @@ class LimitInterceptor(grpc.aio.ServerInterceptor):
         for call in list(self._streams):
             call.end(Draining("the server is shutting down; try again"))
 
+    def end_streams(self, problem: Callable[[Token | None], JudgeError | None]) -> None:
+        """End each stream whose caller has a *problem* by now."""
+        for call in list(self._streams):
+            if (why := problem(call.caller)) is not None:
+                call.end(why)
+
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
@@ -138,9 +147,9 @@ class LimitInterceptor(grpc.aio.ServerInterceptor):
             raise Draining("the server is shutting down; try again")
         if self._running[limit.kind] >= limit.calls:
             raise Busy(f"{limit.calls} {limit.kind} calls are already running; try again", reason="TOO_MANY_CALLS")
-        request_id = _request_id(context)
-        context.set_trailing_metadata(((REQUEST_ID, request_id),))
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        identity = request_id(context)
+        context.set_trailing_metadata(((REQUEST_ID, identity),))
+        structlog.contextvars.bind_contextvars(request_id=identity)
         call = _Call(limit.seconds * self._patience)
         self._running[limit.kind] += 1
         if streams:
@@ -184,8 +193,8 @@ async def _count_progress(requests: AsyncIterator[Any], call: _Call) -> AsyncIte
         yield request
 
 
-def _request_id(context: Any) -> str:
-    """Return the caller's request id if it is valid in a header, else a new one."""
+def request_id(context: Any) -> str:
+    """Return the caller's request id if it is valid in a header and holds no token, else a new one."""
     sent = next((value for key, value in context.invocation_metadata() or () if key == REQUEST_ID), "")
     fits = isinstance(sent, str) and 0 < len(sent) <= REQUEST_ID_LENGTH and sent.isascii() and sent.isprintable()
-    return sent if fits else uuid.uuid4().hex
+    return sent if fits and not TOKEN.search(sent) else uuid.uuid4().hex

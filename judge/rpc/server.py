@@ -10,6 +10,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from judge.access.tokens import AcceptedTokens
 from judge.api.v1 import (
     agreement_service_pb2,
     agreement_service_pb2_grpc,
@@ -28,6 +29,7 @@ from judge.ports.clock import Clock
 from judge.ports.engine import Engine
 from judge.ports.store import Store
 from judge.ranking.compute import Fits
+from judge.rpc.admission import AdmissionInterceptor
 from judge.rpc.agreements import AgreementServicer
 from judge.rpc.datasets import DatasetServicer
 from judge.rpc.errors import ErrorInterceptor
@@ -68,6 +70,8 @@ class ListenOptions:
     health_listen: str = ""
     """A further address, for health checks alone and in plaintext."""
     reflection: bool = True
+    tokens: bool | None = False
+    """Whether calls need an access token; None means as soon as the store has any."""
 
 
 class Server:
@@ -89,7 +93,9 @@ class Server:
     ) -> None:
         self._options = options
         self._limits = LimitInterceptor(patience)
-        self._server = grpc.aio.server(interceptors=[ErrorInterceptor(), self._limits], options=OPTIONS)
+        self._tokens = None if options.tokens is False else AcceptedTokens(store, clock, required=options.tokens)
+        admission = [] if self._tokens is None else [AdmissionInterceptor(self._tokens)]
+        self._server = grpc.aio.server(interceptors=[*admission, ErrorInterceptor(), self._limits], options=OPTIONS)
         self._health_server = grpc.aio.server(options=OPTIONS) if options.health_listen else None
         self._fits = Fits()
         self._watcher = Watcher(store, clock)
@@ -115,6 +121,8 @@ class Server:
 
     async def start(self, listen: str) -> str:
         """Listen on HOST:PORT or unix:PATH. Returns the address, with the actual port in place of port 0."""
+        if (tokens := self._tokens) is not None:
+            await tokens.start(lambda: self._limits.end_streams(tokens.problem))
         credentials = self._options.credentials
         if credentials is None:
             port = self._server.add_insecure_port(listen)
@@ -144,6 +152,8 @@ class Server:
         await self._server.stop(DRAIN_SECONDS)
         if self._health_server is not None:
             await self._health_server.stop(None)
+        if self._tokens is not None:
+            await self._tokens.close()
         await self._single.close()
         await self._datasets.close()
         self._fits.close()

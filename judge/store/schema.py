@@ -314,5 +314,23 @@ call_attempt = Table(
     Index("ix_call_attempt_run", "run_id", "state"),
     sqlite_autoincrement=True,
 )
+token = Table(
+    "token",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("tenant_id", _Id, nullable=False),
+    Column("name", String, nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("create_time", Float, nullable=False),
+    Column("expire_time", Float),
+    Column("revoke_time", Float),
+    Column("last_use_time", Float),
+    Column("revision", _Id, nullable=False),
+    UniqueConstraint("tenant_id", "name"),
+    UniqueConstraint("hash"),
+    UniqueConstraint("revision"),
+    sqlite_autoincrement=True,
+)
 LIVE = text("call_attempt.state = 'live'")
 """The condition that an attempt is live, with a literal so that the partial index can be used."""

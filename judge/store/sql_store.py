@@ -18,6 +18,7 @@ from judge.store.runs import SqlRuns
 from judge.store.shards import Shards
 from judge.store.sqlite import SqliteConnections
 from judge.store.stored_keys import StoredKeys
+from judge.store.tokens import Tokens
 from judge.store.uploads import Uploads
 from judge.store.verdict_columns import VerdictTables
 
@@ -36,6 +37,7 @@ class SqlStore(
     ParsedVerdicts,
     StoredKeys,
     VerdictTables,
+    Tokens,
 ):
     """A store in one database."""
 

@@ -27,8 +27,12 @@ def config(tmp_path: Path) -> Path:
 def with_tls(config: Path, tmp_path: Path) -> Path:
     Authority(tmp_path / "authority").issue("server", "localhost")
     lines = '[server.tls]\ncert = "authority/server.pem"\nkey = "authority/server-key.pem"\n'
-    config.write_text(config.read_text("utf-8") + lines, "utf-8")
+    _append(config, lines)
     return config
+
+
+def _append(config: Path, lines: str) -> None:
+    config.write_text(config.read_text("utf-8") + lines, "utf-8")
 
 
 @pytest.mark.parametrize("listen", NETWORK)
@@ -38,6 +42,34 @@ async def test_a_network_needs_tls(config: Path, tmp_path: Path, listen: str) ->
         await serve(config, listen)
 
     assert not (tmp_path / "judge.db").exists()
+
+
+@pytest.mark.parametrize("listen", NETWORK)
+def test_a_network_needs_tokens(with_tls: Path, listen: str) -> None:
+    """With TLS, calls need a token. To turn that off takes a second setting."""
+    assert listen_options(load(with_tls), listen).tokens is True
+
+    _append(with_tls, "[auth]\ntokens = false\n")
+    with pytest.raises(InvalidInput, match="without access tokens"):
+        listen_options(load(with_tls), listen)
+
+
+@pytest.mark.parametrize(
+    ("lines", "address", "tokens"),
+    [
+        ("", "127.0.0.1:1", None),
+        ("tokens = true", "unix:/tmp/socket", True),
+        ("tokens = false", "127.0.0.1:1", False),
+        ("allow_insecure = true", "0.0.0.0:1", None),
+        ("allow_insecure = true\ntokens = true", "0.0.0.0:1", True),
+        ("allow_insecure = true\ntokens = false", "0.0.0.0:1", False),
+    ],
+)
+def test_tokens_can_be_required_anywhere(config: Path, lines: str, address: str, tokens: bool | None) -> None:
+    """Unless the setting says so, they are required once the store has one: None."""
+    _append(config, f"[auth]\n{lines}\n")
+
+    assert listen_options(load(config), address).tokens is tokens
 
 
 @pytest.mark.parametrize("listen", LOCAL)
@@ -51,12 +83,14 @@ def test_an_insecure_network_is_allowed_with_a_warning(
     config: Path, listen: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each start warns."""
-    config.write_text(config.read_text("utf-8") + "[auth]\nallow_insecure = true\n", "utf-8")
+    _append(config, "[auth]\nallow_insecure = true\n")
 
     for _ in range(2):
         assert listen_options(load(config), listen).credentials is None
 
-        assert "without TLS" in capsys.readouterr().out
+        warned = capsys.readouterr().out
+        assert "without TLS" in warned
+        assert "without access tokens" in warned
 
 
 def test_a_unix_socket_is_plaintext_whatever_the_certificate(with_tls: Path) -> None:

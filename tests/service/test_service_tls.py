@@ -10,10 +10,12 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from judge.app.local import running
 from judge.domain.errors import InvalidInput
 from judge.rpc.certificates import CertificateFiles, Certificates
 from judge_client import JudgeClient, JudgeClientError
 from support.authority import Authority, Issued, serving_tls
+from support.demo_data import settings
 
 
 @pytest.fixture
@@ -141,6 +143,15 @@ async def test_a_key_without_its_certificate_keeps_the_previous_ones(
 
     assert between == "datasets/d"
     assert afterwards == ["datasets/d"]
+
+
+async def test_a_token_for_this_machine_takes_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client connects directly, whatever proxy the environment names: there, the token would leave the machine."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    async with running(settings(), store_url="sqlite://", listen="127.0.0.1:0") as address:
+        assert await created(address, token="judge_x") == "datasets/d"  # a token that the server does not ask for
 
 
 async def test_health_checks_have_a_plaintext_address_of_their_own(

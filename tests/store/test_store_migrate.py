@@ -33,8 +33,8 @@ SECOND = '''
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 
 
 def upgrade() -> None:
@@ -54,7 +54,7 @@ def newer(tmp_path: Path) -> Path:
     """Return the migrations of a later release."""
     scripts = tmp_path / "later" / "migrations"
     shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "versions" / "0010_later.py").write_text(SECOND)
+    (scripts / "versions" / "0011_later.py").write_text(SECOND)
     return scripts
 
 
@@ -102,7 +102,7 @@ def test_a_file_is_copied_before_it_is_migrated(tmp_path: Path, newer: Path) -> 
 
     kill_migration(f"sqlite:///{file}", newer, 1000)
 
-    assert tables(tmp_path / "judge.db.before-0010") == old
+    assert tables(tmp_path / "judge.db.before-0011") == old
 
 
 async def test_a_file_of_a_newer_release_is_refused(tmp_path: Path, newer: Path, clock: StillClock) -> None:
