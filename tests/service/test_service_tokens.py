@@ -15,6 +15,8 @@ import pytest
 import structlog
 from google.protobuf.descriptor import MethodDescriptor
 from google.rpc import status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
@@ -168,6 +170,19 @@ async def test_a_method_that_does_not_exist_is_no_way_around(tmp_path: Path) -> 
             codes.append(caught.value.code())
 
     assert codes == [grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.UNIMPLEMENTED]
+
+
+async def test_reflection_needs_a_token_and_health_does_not(tmp_path: Path) -> None:
+    """Any token will do for reflection. Probes cannot have one."""
+    requests = [reflection_pb2.ServerReflectionRequest(list_services="")]
+    async with guarded(tmp_path) as service, grpc.aio.insecure_channel(service.address) as channel:
+        reflect = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo
+        refused = await reflect(iter(requests)).code()
+        admitted = await reflect(iter(requests), metadata=service.authorization("right", METHODS[0])).code()
+        health = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+
+    assert (refused, admitted) == (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.OK)
+    assert health.status == health_pb2.HealthCheckResponse.SERVING
 
 
 @pytest.mark.parametrize("metadata", [("admin", "admin"), ("expired", "admin"), ("admin", "expired")])
