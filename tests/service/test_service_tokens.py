@@ -15,6 +15,8 @@ import pytest
 import structlog
 from google.protobuf.descriptor import MethodDescriptor
 from google.rpc import status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
@@ -32,7 +34,7 @@ from support.demo_data import settings, upload_demo
 from support.methods import METHODS, call, path_of, request_of
 
 TENANT = "default"
-SECRET = "undisclosed"
+HIDDEN = "undisclosed"
 OPTIONS = ListenOptions(tokens=True)
 REASONS = {
     "no": "TOKEN_MISSING",
@@ -93,8 +95,8 @@ async def guarded(folder: Path) -> AsyncIterator[Guarded]:
     """Fill a store without tokens, create them, and serve it."""
     url = f"sqlite:///{folder}/judge.db"
     async with running(settings(), store_url=url, listen=None) as address, JudgeClient(address) as client:
-        await upload_demo(client, SECRET, prompts=2)
-        spec = run_service_pb2.RunSpec(dataset=f"datasets/{SECRET}", judges=["judges/longest"])
+        await upload_demo(client, HIDDEN, prompts=2)
+        spec = run_service_pb2.RunSpec(dataset=f"datasets/{HIDDEN}", judges=["judges/longest"])
         run = (await client.wait_run((await client.create_run(spec)).name)).name
     store = SqlStore.open(url, clock=SystemClock())
     try:
@@ -127,7 +129,7 @@ async def test_every_method_refuses_every_wrong_token_and_reveals_nothing(tmp_pa
     refused = 0
     async with guarded(tmp_path) as service, grpc.aio.insecure_channel(service.address) as channel:
         capture_logs(service.logged)
-        names = {"name": service.run, "parent": service.run, "dataset": f"datasets/{SECRET}", "dataset_id": SECRET}
+        names = {"name": service.run, "parent": service.run, "dataset": f"datasets/{HIDDEN}", "dataset_id": HIDDEN}
         before = await service.rows()
         for method in METHODS:
             for kind, reason in REASONS.items():
@@ -136,7 +138,7 @@ async def test_every_method_refuses_every_wrong_token_and_reveals_nothing(tmp_pa
                 assert error is not None, (method.full_name, kind)
                 code = grpc.StatusCode.PERMISSION_DENIED if kind == "under-scoped" else grpc.StatusCode.UNAUTHENTICATED
                 assert (code, True) == (error.code(), reason in shown(error)), (method.full_name, kind)
-                assert not any(name in shown(error) for name in (SECRET, service.run.removeprefix("runs/")))
+                assert not any(name in shown(error) for name in (HIDDEN, service.run.removeprefix("runs/")))
                 assert not any(token in shown(error) for token in service.tokens.values())
                 refused += 1
 
@@ -170,6 +172,19 @@ async def test_a_method_that_does_not_exist_is_no_way_around(tmp_path: Path) -> 
     assert codes == [grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.UNIMPLEMENTED]
 
 
+async def test_reflection_needs_a_token_and_health_does_not(tmp_path: Path) -> None:
+    """Any token will do for reflection. Probes cannot have one."""
+    requests = [reflection_pb2.ServerReflectionRequest(list_services="")]
+    async with guarded(tmp_path) as service, grpc.aio.insecure_channel(service.address) as channel:
+        reflect = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo
+        refused = await reflect(iter(requests)).code()
+        admitted = await reflect(iter(requests), metadata=service.authorization("right", METHODS[0])).code()
+        health = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+
+    assert (refused, admitted) == (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.OK)
+    assert health.status == health_pb2.HealthCheckResponse.SERVING
+
+
 @pytest.mark.parametrize("metadata", [("admin", "admin"), ("expired", "admin"), ("admin", "expired")])
 async def test_two_tokens_are_none(tmp_path: Path, metadata: tuple[str, ...]) -> None:
     """A proxy that adds a header cannot make the server choose."""
@@ -191,7 +206,7 @@ async def test_the_log_names_the_caller_and_no_reply_repeats_a_token(tmp_path: P
             listing = client.runs.ListVerdicts(request, metadata=(("x-request-id", token),))
             reply, trailers = await listing, dict(await listing.trailing_metadata() or ())
         async with JudgeClient(service.address, token=service.tokens["all but admin"]) as client:
-            spec = run_service_pb2.RunSpec(dataset=f"datasets/{SECRET}", judges=["judges/first"])
+            spec = run_service_pb2.RunSpec(dataset=f"datasets/{HIDDEN}", judges=["judges/first"])
             await client.wait_run((await client.create_run(spec)).name)
         [ended] = [line for line in service.logged if "run.ended" in line]
 
