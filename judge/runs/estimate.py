@@ -27,7 +27,7 @@ from judge.execution.work_items import Keys
 from judge.planning.inputs import PAGE
 from judge.planning.plan import Plan
 from judge.ports.store import Store
-from judge.runs.plan_keys import plan_keys, stored_mask
+from judge.runs.plan_keys import plan_keys, stored_repeats
 
 PILOT = 5
 """Stored replies needed for an estimate from earlier calls."""
@@ -158,9 +158,11 @@ async def _estimate_judge(store: Store, tenant: str, plan: Plan, card: JudgeCard
     if card.definition.backend == RECORDED:
         return JudgeEstimate(name, calls=0, reused=await _count_recorded(store, tenant, plan, card, cache_tag))
     keys = await plan_keys(store, tenant, card.definition, plan)
-    stored = await stored_mask(store, tenant, keys, cache_tag, plan.repeats)
-    sizes, counts = np.unique(np.tile(keys.characters, plan.repeats)[~stored.ravel()], return_counts=True)
-    calls_by_size = Counter(dict(zip(sizes.tolist(), counts.tolist(), strict=True)))
+    missing = plan.repeats - await stored_repeats(store, tenant, keys, cache_tag, plan.repeats)
+    sizes, which = np.unique(keys.characters, return_inverse=True)
+    counts = np.zeros(sizes.size, dtype=np.int64)
+    np.add.at(counts, which, missing)
+    calls_by_size = Counter({size: n for size, n in zip(sizes.tolist(), counts.tolist(), strict=True) if n})
     calls = calls_by_size.total()
     reused = plan.per_judge - calls
     if card.definition.baseline:

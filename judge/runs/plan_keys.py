@@ -96,15 +96,12 @@ async def _map_texts(
     return np.array(descriptions, dtype=np.int64).T, which
 
 
-async def stored_mask(store: Store, tenant: str, keys: PlanKeys, cache_tag: str, repeats: int) -> NDArray[np.bool_]:
-    """Which of *keys* have an answer with this *cache_tag* in the store, bool[repeats, n]."""
+async def stored_repeats(store: Store, tenant: str, keys: PlanKeys, cache_tag: str, repeats: int) -> Numbers:
+    """Count for each of *keys* how many of its *repeats* have an answer with this *cache_tag*, int64[n]."""
     columns = keys.keys
+    n_keys = columns.shape[1]
     fingerprints, prompts = (np.unique(columns[at]).tolist() for at in (0, 1))
     stored = await store.stored_keys(tenant, fingerprints, prompts, cache_tag)
-    mask = np.zeros((repeats, columns.shape[1]), dtype=np.bool_)
-    for repeat in range(repeats):
-        of_repeat = stored[:5, stored[5] == repeat]
-        _, which = first_occurrences(tuple(np.concatenate((columns, of_repeat), axis=1)))
-        matches = which[columns.shape[1] :]
-        mask[repeat, matches[matches < columns.shape[1]]] = True
-    return mask
+    _, which = first_occurrences(tuple(np.concatenate((columns, stored[:5, stored[5] < repeats]), axis=1)))
+    answered = which[n_keys:]
+    return np.bincount(answered[answered < n_keys], minlength=n_keys)

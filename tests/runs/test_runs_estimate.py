@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import astuple
 
 import pytest
@@ -53,6 +54,15 @@ async def test_each_repeat_is_a_call_of_its_own() -> None:
         *(four.input_tokens, four.output_tokens, four.cost_micros, four.low, four.high)
     ]
     assert 0 < once.low < once.cost_micros < once.high
+
+
+async def test_repeats_cost_an_estimate_no_time() -> None:
+    """A run with a million repeats is estimated as fast as one without."""
+    begun = time.process_time()
+    estimated = await estimate_run(["short", "longer"], Pairing(repeats=10**6))
+
+    assert (2 * 10**6, 0) == (estimated.calls, estimated.reused)
+    assert time.process_time() - begun < 3
 
 
 @pytest.mark.parametrize("orders", list(OrderPolicy))
