@@ -18,6 +18,7 @@ from judge.app.judges import ConfiguredJudges, endpoint_of
 from judge.app.local import configured_store
 from judge.backends.listing import list_models
 from judge.backends.retired import retirement
+from judge.config.credentials import exposed
 from judge.config.files import ConfigError, config_file
 from judge.config.settings import EXTENDABLE, JudgeSettings, Settings, load
 from judge.domain.errors import CallFailed, JudgeError
@@ -162,6 +163,8 @@ def _without_network(settings: JudgeSettings, card: JudgeCard, clock: Clock) -> 
         yield Level.ERROR, "key", card.unavailable_reason
     elif settings.names_key:
         yield Level.OK, "key", f"set in {settings.key_env or settings.key_file}"
+        if warning := exposed(settings.key_file):
+            yield Level.WARNING, "key", warning
     elif settings.backend in EXTENDABLE:
         yield Level.OK, "key", "none is named"
     at_vendor = settings.backend if card.definition.endpoint == "" else ""

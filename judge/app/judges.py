@@ -12,6 +12,7 @@ from judge.backends import anthropic, openai, vllm, vllm_engine
 from judge.backends.baseline import BaselineJudge
 from judge.backends.http import CONNECT_SECONDS, Endpoint
 from judge.backends.recorded import Recorded
+from judge.config.credentials import exposed
 from judge.config.files import ConfigError
 from judge.config.problems import closest, in_section
 from judge.config.settings import EXTENDABLE, AccountSettings, JudgeSettings, PriceSettings, Settings
@@ -33,10 +34,12 @@ from judge.execution.judges import JudgeAtWork, Rule
 from judge.execution.rate_limits import Account
 from judge.execution.reply_warnings import WarnOnce
 from judge.execution.slots import MemoryLimit, Slots
+from judge.log.events import logger
 from judge.ports.backend import Backend, Serving
 from judge.ports.clock import Clock
 from judge.prompts.parse import own_parser
 
+log = logger("judges")
 OWN_LIMITS = Limits(concurrency=512, max_failed_share=1.0)
 """The limits of judges that call no provider, unless the configuration sets others: a whole shard at once."""
 WEIGHTS_SECONDS = 30.0
@@ -68,6 +71,9 @@ class ConfiguredJudges:
         self._clock, self._shared = clock, shared
         rubrics = rubrics_in(settings.rubrics)
         self._cards = {name: _card(name, settings, rubrics) for name in settings.judges}
+        for name, judge in settings.judges.items():
+            if warning := exposed(judge.key_file):
+                log.warning("key_file.exposed", judge=name, warning=warning)
         self._backends: dict[tuple[str, str], Backend] = {}
         self._accounts: dict[str, Account] = {}
         self._limits = settings.accounts

@@ -3,16 +3,24 @@
 `manifest.json.sha256` holds the manifest's own SHA-256. The same content gives the same bytes: members are in the order
 of writing and have no times, owners, or modes. Nothing is ever unpacked to disk. An error names the damaged member: it
 is an InvalidInput whose field is the member's name.
+
+A bundle may come from anybody, so its size is bounded before it is read: that of its list of members, and that of their
+content, compared with the file. Links, folders, and names that lead out of a folder are refused, although nothing would
+follow them here: other tools would.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import json
+import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +41,10 @@ ROUNDS = "rounds.jsonl"
 """The rounds from which the plan of an adaptive run follows."""
 MOST_BYTES = 128 * 1024 * 1024
 """The largest size of a row, of the manifest, and of a leaderboard."""
+MOST_DIRECTORY = 1024 * 1024
+"""The largest list of members in bytes, which is enough for some thousands. zipfile reads it as a whole."""
+MOST_RATIO, FREE_BYTES = 200, 16 * 1024 * 1024
+"""How many times its own size a bundle may unpack to, once that is more than FREE_BYTES. Runs reach about 30."""
 AT_ONCE = 1024 * 1024
 _LOCAL = struct.Struct("<4s5H3I2H")
 """The local header of a zip member. Its last fields are both sizes and the lengths of the name and the extra field."""
@@ -109,21 +121,24 @@ class Bundle:
     """Reads the manifest and the members of a bundle. Raises InvalidInput with the member that is damaged."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error):
-            raise _cut_error(path) from None
-        try:
+        if not path.is_file():
+            raise InvalidInput("bundle", f"{path.name} is not a bundle: it is not a file", reason=DAMAGED)
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(_BoundedFile(path))
+            try:
+                self._zip = stack.enter_context(zipfile.ZipFile(file))
+            except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error):
+                raise _cut_error(path) from None
+            file.bounded = False
+            _check_entries(self._zip.infolist(), path.stat().st_size)
             self.manifest = self._manifest()
-        except BaseException:
-            self._zip.close()
-            raise
+            self._open_files = stack.pop_all()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._zip.close()
+        self._open_files.close()
 
     def _manifest(self) -> dict[str, Any]:
         try:
@@ -170,11 +185,14 @@ class Bundle:
             yield Mismatch(name, "it is missing")
         for name in sorted(set(there) - {*listed, MANIFEST, SEAL}):
             yield Mismatch(name, "it is not in the manifest")
-        for name in sorted({name for name in there if there.count(name) > 1}):
+        for name in sorted(name for name, count in Counter(there).items() if count > 1):
             yield Mismatch(name, "the file holds it more than once")
         if SEAL in there:
             yield from self._seal_mismatches()
         for name in sorted(set(there) & set(listed)):
+            size, stated = self._zip.getinfo(name).file_size, listed[name].get("bytes")
+            if size != stated:
+                yield Mismatch(name, f"it has {size:,} bytes, but the manifest says {stated}")
             yield from self._hash_mismatches(name, listed[name].get("sha256"), "the manifest")
 
     def _seal_mismatches(self) -> Iterator[Mismatch]:
@@ -213,6 +231,31 @@ class Bundle:
             return _read_member(name, lambda: self._zip.open(name))
         except KeyError:
             raise damaged(name, "it is missing") from None
+
+
+class _BoundedFile(io.FileIO):
+    """A file that refuses to read more than MOST_DIRECTORY bytes at once, as long as it is *bounded*."""
+
+    bounded = True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.bounded and size is not None and size > MOST_DIRECTORY:
+            message = f"its list of members has {size:,} bytes; the maximum is {MOST_DIRECTORY:,}"
+            raise InvalidInput("bundle", f"{Path(str(self.name)).name} is not a bundle: {message}", reason=DAMAGED)
+        return super().read(size)
+
+
+def _check_entries(entries: Sequence[zipfile.ZipInfo], size: int) -> None:
+    """Raise InvalidInput unless *entries* of a file of *size* bytes are plain files of a plausible size."""
+    for entry in entries:
+        name, mode = entry.orig_filename, entry.external_attr >> 16
+        outside = name.startswith("/") or ":" in name.partition("/")[0] or "\\" in name or ".." in name.split("/")
+        if outside or not name.isprintable() or entry.is_dir() or stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+            raise damaged(ascii(name), "a bundle holds only files, under names that stay in its folder")
+    unpacked = sum(entry.file_size for entry in entries)
+    if unpacked > max(FREE_BYTES, MOST_RATIO * size):
+        message = f"it would unpack to {unpacked:,} bytes, more than {MOST_RATIO} times its size"
+        raise InvalidInput("bundle", f"this is not a bundle: {message}", reason=DAMAGED)
 
 
 def _read_member(name: str, read: Callable[[], T]) -> T:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
+from urllib.parse import quote
 
 import click
 from google.protobuf.message import Message
@@ -162,10 +163,19 @@ class Bundling:
         else:
             text = spelling.leaderboard_json(reply.leaderboard)
             self._versions.update(reply.versions)
-        member = f"leaderboards/{name}.json"
+        member = f"leaderboards/{_file_name(name)}.json"
         with self._writer.member(member) as write:
             write(text)
         return {"member": member, "request": spelling.plain(request)}
+
+
+def _file_name(name: str) -> str:
+    r"""Return *name* as the name of a file.
+
+    >>> _file_name("../a b%")
+    '..%2Fa b%25'
+    """
+    return "".join(mark if mark.isprintable() and mark not in "/\\:%" else quote(mark, safe="") for mark in name)
 
 
 def join_pieces(pieces: Iterable[run_service_pb2.PlannedRound]) -> Iterator[run_service_pb2.PlannedRound]:

@@ -14,6 +14,7 @@ from judge.cli.group import FAILED, cli
 from judge.cli.leaderboard_tables import print_leaderboard
 from judge.cli.rank_options import ranking, ranking_options
 from judge.cli.server_options import fill_defaults
+from judge.cli.terminal import data_output
 from judge.domain.defaults import RANKING
 
 BUNDLE = click.argument("bundle", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -82,7 +83,7 @@ def replay_command(bundle: Path, *, as_json: bool) -> int:
     replays = replay(bundle)
     for replayed in replays:
         if as_json:
-            click.echo(replayed.now, nl=False)
+            click.echo(replayed.now, data_output(), nl=False)
         else:
             _print_replayed(replayed.source, replayed.now)
         result = "identical to" if replayed.same else "DIFFERENT from"

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import csv
 import json
-import sys
 from enum import StrEnum
 from typing import IO, TYPE_CHECKING, Any, TextIO
 
 import click
 
 from judge.cli.export_rows import ColumnType, Page
+from judge.cli.terminal import data_output
+from judge.formats.csv_rows import defused
 from judge.formats.packed import PACKED, zstd_module
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def text_output(output: Path | None, *, resumes: bool = False, keeps: bool = Fal
     With *resumes*, this continues the part that an earlier call kept; with *keeps*, a part is kept on errors.
     """
     if output is None:
-        yield sys.stdout
+        yield data_output()
         return
     target, part = output.resolve(), partial_path(output)
     if target.exists() and not target.is_file():
@@ -132,7 +133,7 @@ class RowWriter:
 def _cell(value: object, type_: ColumnType) -> str:
     if value is None:
         return ""
-    return str(value) if type_ is ColumnType.TEXT else json.dumps(value, ensure_ascii=False)
+    return defused(str(value)) if type_ is ColumnType.TEXT else json.dumps(value, ensure_ascii=False)
 
 
 def _check_csv(row: Row, cells: list[str]) -> None:

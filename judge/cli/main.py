@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from judge.cli.group import FAILED, WRONG_USE, cli
+from judge.cli.terminal import escape_output
 
 __all__ = ["cli", "main"]
 
@@ -46,6 +47,9 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Until all commands are imported, Ctrl-C ends the process without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # What this writes is for its user alone: files get the mode 0600, and folders 0700.
+    os.umask(0o077)
+    escape_output()
     _commands()
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from judge.cli.published_tables import print_published
 from judge.cli.rank_options import ranking, ranking_options
 from judge.cli.report_files import OUTPUT, write_csv, write_parquet, write_tables
 from judge.cli.report_tables import agreement_tables, leaderboard_tables, ratings_table
+from judge.cli.terminal import data_output
 from judge.domain.defaults import AGREEMENT
 from judge.rpc.enum_words import word
 
@@ -134,7 +134,7 @@ def rank_command(
         if parquet is not None:
             write_parquet(ratings_table(leaderboard), parquet)
         if as_csv:
-            write_csv(ratings_table(leaderboard), sys.stdout)
+            write_csv(ratings_table(leaderboard), data_output())
         elif as_json or (parquet is None and output is None):
             _print(leaderboard, source, preset, as_json=as_json)
 

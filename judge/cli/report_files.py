@@ -11,6 +11,7 @@ import click
 
 from judge.cli.export_forms import parquet_schema, polars, text_output
 from judge.cli.export_rows import ColumnType
+from judge.formats.csv_rows import defused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +73,7 @@ def write_csv(table: ReportTable, file: TextIO) -> None:
     """Write a table as CSV. A cell without a value is empty."""
     out = csv.writer(file, lineterminator="\n")
     out.writerow(table.columns)
-    out.writerows(table.rows)
+    out.writerows([defused(cell) if isinstance(cell, str) else cell for cell in row] for row in table.rows)
 
 
 def write_parquet(table: ReportTable, path: Path) -> None:

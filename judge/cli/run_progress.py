@@ -15,6 +15,7 @@ from judge.cli.executed import explain_open_calls, how_to_continue, state_word
 from judge.cli.group import FAILED
 from judge.cli.spending import run_cost
 from judge.cli.tables import counted
+from judge.cli.terminal import escaping_console
 from judge.domain.outcome import VerdictStatus
 from judge.domain.run import ENDED, INTERRUPTED
 
@@ -123,8 +124,7 @@ class ProgressBar:
     """A bar on a terminal. A line above it says what the run waits for."""
 
     def __init__(self) -> None:
-        from rich.console import Console  # noqa: PLC0415  # rich is imported when a bar is shown
-        from rich.progress import (  # noqa: PLC0415
+        from rich.progress import (  # noqa: PLC0415  # rich is imported when a bar is shown
             BarColumn,
             MofNCompleteColumn,
             Progress,
@@ -133,7 +133,7 @@ class ProgressBar:
         )
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.progress = Progress(*columns, console=Console(stderr=True, markup=False, highlight=False))
+        self.progress = Progress(*columns, console=escaping_console(sys.stderr))
         self._task = self.progress.add_task("judging", total=None)
         self._printed = ""
 

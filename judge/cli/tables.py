@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from judge.cli.terminal import escaping_console
 from judge.domain.money import usd
 
 if TYPE_CHECKING:
@@ -18,11 +19,8 @@ if TYPE_CHECKING:
 
 
 def console() -> Console:
-    """Return a console on standard output, as wide as the terminal or 80 columns. It interprets no markup in names."""
-    from rich.console import Console  # noqa: PLC0415  # rich is imported when a table is printed
-
-    width = None if sys.stdout.isatty() else 80
-    return Console(width=width, highlight=False, markup=False, emoji=False)
+    """Return a console on standard output, as wide as the terminal or 80 columns."""
+    return escaping_console(sys.stdout, width=None if sys.stdout.isatty() else 80)
 
 
 def table(
@@ -39,7 +37,7 @@ def table(
     With *whole*, their cells are never folded. Those of the columns in *unfolded* aren't in any case. *gap* is the
     number of spaces between two columns.
     """
-    from rich.table import Table  # noqa: PLC0415  # as above
+    from rich.table import Table  # noqa: PLC0415  # rich is imported when a table is printed
 
     grid = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0))
     for number, column in enumerate(columns):

@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr, SecretStr, ValidationError, model_valid
 
 from judge.config.addresses import is_unencrypted, plain_address, wrong_address, wrong_proxy
 from judge.config.client import wrong_client_setting
+from judge.config.credentials import is_file, wrong_key_file, wrong_variable
 from judge.config.extras import resolved, secret_names, wrong_fields, wrong_headers
 from judge.config.files import ConfigError, config_file, read_toml
 from judge.config.listening import AuthSettings, ServerSettings
@@ -100,7 +101,7 @@ class JudgeSettings(Strict):
 
     @model_validator(mode="after")
     def _complete(self) -> JudgeSettings:
-        problem = wrong_address(self.base_url) or self._wrong_extras()
+        problem = self._wrong_names() or wrong_address(self.base_url) or self._wrong_extras()
         if not problem and self.backend not in BASELINE_JUDGES and not self.model:
             problem = f'backend = "{self.backend}" needs a model: add model = "NAME"'
         elif self.backend == "vllm" and not self.base_url:
@@ -111,10 +112,19 @@ class JudgeSettings(Strict):
             raise ValueError(problem)
         return self
 
+    def _wrong_names(self) -> str:
+        """Return which setting holds a key where the name of its place belongs, or nothing."""
+        if self.key_file is not None and (wrong := wrong_key_file(self.key_file)):
+            return wrong
+        named = [("key_env", self.key_env)] if self.key_env else []
+        for setting in ("extra_body", "extra_headers", "proxy"):
+            named += [(f"env: in {setting}", name) for name in secret_names(getattr(self, setting))]
+        return next(filter(None, (wrong_variable(setting, name, os.environ) for setting, name in named)), "")
+
     def key(self) -> SecretStr | None:
         """Read the credential from the file or the environment variable that is named; None if there is none."""
         if self.key_file is not None:
-            return SecretStr(self.key_file.read_text("utf-8").strip()) if self.key_file.is_file() else None
+            return SecretStr(self.key_file.read_text("utf-8", "replace").strip()) if is_file(self.key_file) else None
         # Like a file, a variable may end in a line break that was not meant.
         value = os.environ.get(self.key_env, "").strip() if self.key_env else ""
         return SecretStr(value) if value else None

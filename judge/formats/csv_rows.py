@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
@@ -14,6 +15,8 @@ from typing import IO
 from judge.domain.errors import InvalidInput
 from judge.formats.fields import Row, TextRow
 
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+"""How a cell begins that a spreadsheet executes, or that `defused` made."""
 _SEPARATORS = (",", "\t", ";", "|")
 
 Rows = Iterator[tuple[int, Row | InvalidInput]]
@@ -45,13 +48,33 @@ def rows(path: Path, file: IO[bytes], longest: int) -> Rows:
             else:
                 # A cell without a name is an index that a data frame wrote.
                 pairs = zip(header, cells, strict=True)
-                yield reader.line_num, TextRow({name: cell or None for name, cell in pairs if name})
+                yield reader.line_num, TextRow({name: undefused(cell) or None for name, cell in pairs if name})
     except csv.Error as error:
         raise InvalidInput(path.name, f"{path} is not valid CSV: {error}", reason="NOT_CSV") from None
     finally:
         # The file is closed by who opened it, and may be already.
         with contextlib.suppress(ValueError):
             text.detach()
+
+
+def defused(text: str) -> str:
+    """Return *text* as a cell that no spreadsheet takes for a formula: with a quote before what would begin one.
+
+    A text that looks like that already gets a further quote, so that `undefused` returns every text as it was.
+
+    >>> [defused(text) for text in ("=1+1", "'=1+1", "1 + 1")]
+    ["'=1+1", "''=1+1", '1 + 1']
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def undefused(cell: str) -> str:
+    """Return the text of a *cell* that `defused` may have made.
+
+    >>> [undefused(cell) for cell in ("'=1+1", "''=1+1", "'tis", "=1+1")]
+    ['=1+1', "'=1+1", "'tis", '=1+1']
+    """
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def _lines(path: Path, text: io.TextIOWrapper, longest: int) -> Iterator[str]:

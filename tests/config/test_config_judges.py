@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog
 
 from judge.app.judges import OWN_LIMITS, ConfiguredJudges
 from judge.config.files import ConfigError
@@ -242,3 +243,57 @@ def test_a_baseline_judge_takes_a_shard_at_once_unless_concurrency_is_set(tmp_pa
     assert [cards[name].limits.concurrency for name in ("longest", "mine", "few")] == [512, 512, 3]
     assert SHARD <= OWN_LIMITS.concurrency == 512
     assert all(judge.rule is not None for judge in at_work)
+
+
+@pytest.mark.parametrize(
+    ("line", "setting"),
+    [
+        (f'key_env = "{SECRET}"', "key_env"),
+        ('key_env = "AbCdEf0123456789AbCdEf0123456789"', "key_env"),
+        ('key_env = "gsk_0123456789abcdefghijklmnop"', "key_env"),
+        (f'key_file = "{SECRET}"', "key_file"),
+        ('key_file = "gsk_0123456789abcdefghijklmnop"', "key_file"),
+        (f'key_file = "{"k" * 5000}1"', "key_file"),
+        (f'extra_headers = {{ X-Token = "env:{SECRET}" }}', "extra_headers"),
+        (f'extra_body = {{ user = {{ token = "env:{SECRET}" }} }}', "extra_body"),
+        (f'proxy = "env:{SECRET}"', "proxy"),
+    ],
+)
+def test_a_key_where_its_name_belongs_is_refused_and_not_shown(tmp_path: Path, line: str, setting: str) -> None:
+    """The error names the setting, and says where a key belongs."""
+    (tmp_path / "judge.toml").write_text(f'[judges.j]\nbackend = "openai"\nmodel = "m"\n{line}\n', "utf-8")
+
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "judge.toml")
+
+    message = str(caught.value)
+    assert "[judges.j]" in message
+    assert setting in message
+    assert "so it is not shown" in message
+    key = line.partition("env:")[2] or line.partition('"')[2]
+    assert key[:16] not in message
+
+
+@pytest.mark.parametrize("line", ['key_env = "my_key"', 'key_env = "OPENAI_API_KEY_2"', 'key_file = "keys/openai.key"'])
+def test_a_name_of_a_key_is_no_key(tmp_path: Path, line: str) -> None:
+    """Names of variables and files are taken, whether they exist or not."""
+    (tmp_path / "judge.toml").write_text(f'[judges.j]\nbackend = "openai"\nmodel = "m"\n{line}\n', "utf-8")
+
+    assert load(tmp_path / "judge.toml").judges["j"].names_key
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o600, False), (0o640, False)])
+def test_a_key_that_everybody_can_read_is_warned_about(tmp_path: Path, mode: int, *, warned: bool) -> None:
+    """The warning names the file, what to do, and not the key. The judge works all the same."""
+    (tmp_path / "key").write_text(SECRET, "utf-8")
+    (tmp_path / "key").chmod(mode)
+    text = f'[judges.j]\nbackend = "openai"\nmodel = "m"\nkey_file = "{tmp_path / "key"}"\n'
+    (tmp_path / "judge.toml").write_text(text, "utf-8")
+
+    with structlog.testing.capture_logs() as events:
+        judges = ConfiguredJudges(load(tmp_path / "judge.toml"), StillClock())
+
+    assert judges.cards()["j"].unavailable_reason == ""
+    assert [event["event"] for event in events] == ["key_file.exposed"] * warned
+    assert SECRET not in str(events)
+    assert all("chmod 600" in event["warning"] for event in events)

@@ -29,7 +29,7 @@ from support.service_process import Endpoint, listening
 
 REFUSALS = frozenset({"INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "FAILED_PRECONDITION", "RESOURCE_EXHAUSTED"})
 """The codes of a request that is refused, as docs/operations.md lists them."""
-SECONDS = 20.0
+SECONDS = 60.0
 """The deadline of a call. A stream that follows a run ends with it."""
 NEEDED = (
     *("run", "input", "presentation", "texts", "prompt", "turns", "battles", "labels", "columns", "outcome", "kind"),
