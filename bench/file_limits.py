@@ -55,7 +55,7 @@ def figures() -> Iterator[Figure]:
                 unit="MiB beyond an import of one row",
                 peer=f"exit code {done.code}, {added:,} rows added: {done.message}",
                 goal=f"< {MOST_MIB} MiB, {'refused and nothing added' if is_refused else 'all added'}",
-                met=fits and grown < MOST_MIB and "Traceback" not in done.message,
+                met=fits and grown < MOST_MIB and not done.crashed,
             )
 
 
@@ -64,6 +64,8 @@ class _Done:
     code: int
     mib: float
     message: str
+    """The end of what it printed to stderr."""
+    crashed: bool
 
 
 def _made(make: Callable[[Path], Path], folder: Path) -> Path:
@@ -80,7 +82,8 @@ def _import(home: Path, path: Path) -> _Done:
         child.returncode = os.waitstatus_to_exitcode(status)
         err.seek(0)
         message = err.read().decode().replace(str(home), "").strip()
-    return _Done(code=child.returncode, mib=usage.ru_maxrss / 1024, message=message[-300:])
+    crashed = "Traceback" in message
+    return _Done(code=child.returncode, mib=usage.ru_maxrss / 1024, message=message[-300:], crashed=crashed)
 
 
 def _prompts(home: Path) -> int:

@@ -12,7 +12,7 @@ _METHODS: Mapping[AccessScope, str] = {
         DatasetService: GetDataset ListDatasets ReadDataset
         RunService: EstimateRun GetRun ListRuns WatchRun ListVerdicts StreamVerdicts ReadPlan
         JudgeService: ListJudges GetJudge PreviewPrompt
-        RankingService: GetLeaderboard RankBattles
+        RankingService: GetLeaderboard GetMeanScores RankBattles
         AgreementService: GetAgreement MeasureAgreement ListDisagreements
     """,
     AccessScope.RUN: """

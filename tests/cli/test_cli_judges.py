@@ -113,6 +113,6 @@ def test_cli_settles_what_a_run_cost_by_the_providers_own_total() -> None:
         for judge_option in ([], ["--judge", "random"])
     )
 
-    assert "calls, $1.50." in settled
+    assert "calls, $1.50 ($1.50 entered for first at 20" in settled
     assert "name one of longest, first" in str(unnamed.exception)
     assert "has no judge 'random'" in str(unknown.exception)
