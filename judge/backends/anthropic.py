@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from judge.backends.chat import broken, model_name, parse_json, usage_in
 from judge.backends.error_body import error_in
-from judge.backends.failures import failure_in_body, no_reply, readable
+from judge.backends.failures import failure_in_body, no_reply, readable, without_keys
 from judge.backends.finish import STATUSES, Finish, read_finish
 from judge.backends.http import REPLY_BYTES, Endpoint, encodable, storable, too_large
 from judge.backends.reply_text import read_text
@@ -151,7 +151,7 @@ class Anthropic:
         """
         for line in (await self._sdk.get(f"{_BATCHES}/{batch}/results")).splitlines():
             if line.strip():
-                yield _result(line)
+                yield _result(line, self._sdk.secrets)
 
     async def cancel(self, batch: str) -> None:
         """Cancel the batch. Items that are already finished keep their results."""
@@ -170,7 +170,7 @@ def _content(message: Message) -> str | list[dict[str, Any]]:
     ]
 
 
-def _result(line: bytes) -> tuple[str, Reply | CallFailed]:
+def _result(line: bytes, secrets: Sequence[str]) -> tuple[str, Reply | CallFailed]:
     """Return the custom id and the result in a line of a batch's results. Raises TransportFailed if it has none."""
     try:
         entry = json.loads(line)
@@ -183,7 +183,7 @@ def _result(line: bytes) -> tuple[str, Reply | CallFailed]:
     if kind == "succeeded":
         try:
             with readable():
-                return custom_id, _reply(result.get("message"), 0)
+                return custom_id, _reply(result.get("message"), 0, secrets=secrets)
         except CallFailed as error:
             return custom_id, error
     if kind == "errored":
@@ -211,7 +211,7 @@ def _reply(message: Any, elapsed_ms: int, *, stated_micros: int = 0, **context: 
         raise broken(message.get("stop_reason"), None, usage, **context)
     model = message.get("model")
     return Reply(
-        raw=storable(text.whole),
+        raw=storable(without_keys(text.whole, context.get("secrets", ()))),
         status=STATUSES[finish],
         usage=usage,
         model=model_name(model, context.get("secrets", ())),

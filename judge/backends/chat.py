@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from judge.backends.error_body import error_in, read_error
-from judge.backends.failures import failure_in_body, no_reply, readable, without_secrets
+from judge.backends.failures import failure_in_body, no_reply, readable, without_keys, without_secrets
 from judge.backends.finish import STATUSES, Finish, read_finish
 from judge.backends.http import encodable, storable
 from judge.backends.no_errors import is_error
@@ -107,7 +107,7 @@ def _completion(
     if finish is Finish.BROKEN or error is True or not read_error(error).is_empty:
         raise broken(choice.get("finish_reason"), choice.get("error"), usage, **context)
     return Reply(
-        raw=storable(text.whole),
+        raw=storable(without_keys(text.whole, context.get("secrets", ()))),
         status=STATUSES[finish],
         usage=usage,
         model=model_name(answer.get("model"), context.get("secrets", ())),

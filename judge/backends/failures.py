@@ -291,6 +291,18 @@ def without_secrets(text: str, secrets: Sequence[str]) -> str:
     return text
 
 
+def without_keys(reply: str, secrets: Sequence[str]) -> str:
+    """Return a *reply* without the *secrets* that are long enough to be no word. Nothing else of it changes.
+
+    >>> without_keys("I was sent sk-0123456789abcdef, so [[A]]", ["sk-0123456789abcdef", "A"])
+    'I was sent ***, so [[A]]'
+    """
+    for secret in secrets:
+        if len(secret) >= _LONG:
+            reply = reply.replace(secret, "***")
+    return reply
+
+
 def quotes(message: str, prompt: RenderedPrompt) -> bool:
     """Whether *message* quotes a text of the *prompt*, with other white space or not.
 

@@ -170,14 +170,14 @@ class OpenAI:
                 continue
             for line in (await self._sdk.get(f"/files/{file}/content")).splitlines():
                 if line.strip():
-                    yield _result(line)
+                    yield _result(line, self._sdk.secrets)
 
     async def cancel(self, batch: str) -> None:
         """Cancel the batch. Items that are already finished keep their results."""
         await self._sdk.request(self._sdk.client.batches.cancel(batch))
 
 
-def _result(line: bytes) -> tuple[str, Reply | CallFailed]:
+def _result(line: bytes, secrets: Sequence[str]) -> tuple[str, Reply | CallFailed]:
     """Return the custom id and the result in a line of a batch's files. Raises TransportFailed if it has none."""
     try:
         entry = json.loads(line)
@@ -191,7 +191,7 @@ def _result(line: bytes) -> tuple[str, Reply | CallFailed]:
     ok = 200
     if status == ok:
         try:
-            return custom_id, completion(body or {}, 0, CHOICES)
+            return custom_id, completion(body or {}, 0, CHOICES, secrets=secrets)
         except CallFailed as error:
             return custom_id, error
     if status:

@@ -65,6 +65,17 @@ def test_law_8_a_secret_is_not_in_the_model_of_a_reply() -> None:
     assert completion(answer(model=f"m {KEY}"), 1, secrets=(KEY,), prompt=PROMPT).model == "m ***"
 
 
+@pytest.mark.parametrize("message", [{"content": f"I saw {KEY}. [[A]]"}, {"content": None, "refusal": f"Not {KEY}"}])
+def test_law_8_a_secret_is_not_in_the_text_of_a_reply(message: dict[str, Any]) -> None:
+    """Replies are exported and handed around. Everything else in them is kept as it came."""
+    body = answer(choices=[{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", **message}}])
+
+    raws = {completion(body, 1, secrets=(KEY,), prompt=PROMPT).raw, completion(body, 1, secrets=("A",)).raw}
+
+    text = message["content"] or message["refusal"]
+    assert raws == {text.replace(KEY, "***"), text}
+
+
 @pytest.mark.parametrize("message", ["qwertzuiop " * 400_000, "q" * 4_000_000])
 def test_backends_a_long_error_is_read_in_no_time(message: str) -> None:
     """The service answers other callers meanwhile, so what is never shown is never searched."""

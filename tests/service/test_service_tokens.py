@@ -173,7 +173,7 @@ async def test_a_method_that_does_not_exist_is_no_way_around(tmp_path: Path) -> 
     assert codes == [grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.UNIMPLEMENTED]
 
 
-async def code_of(stream: Any) -> grpc.StatusCode:
+async def code_of(stream: grpc.aio.StreamStreamCall[Any, Any]) -> grpc.StatusCode:
     """Return how a stream ends. Its code may not come before its messages have been read."""
     with contextlib.suppress(grpc.aio.AioRpcError):
         async for _ in stream:
