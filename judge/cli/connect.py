@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from judge_client import JudgeClient
 
 T = TypeVar("T")
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = 130
 """The exit code of a process that was interrupted a second time."""
 
@@ -89,8 +89,8 @@ async def connected(service: ServiceTarget, *, executes: bool = False) -> AsyncI
 def run(work: Coroutine[object, object, T]) -> T:
     """Run *work* to its end and return its result.
 
-    Ctrl-C, or a SIGTERM, cancels it, and it may finish what is in progress. A second one ends the process at once.
-    What fails while it ends is not shown.
+    Ctrl-C, a SIGTERM, or the end of the terminal cancels it, and it may finish what is in progress. A second one
+    ends the process at once. What fails while it ends is not shown.
 
     Raises:
         KeyboardInterrupt: It was interrupted.
@@ -113,7 +113,9 @@ def run(work: Coroutine[object, object, T]) -> T:
         )
         # Python delivers signals to its main thread only.
         for number in SIGNALS if threading.current_thread() is threading.main_thread() else ():
-            loop.add_signal_handler(number, interrupt, task)
+            # Under nohup, the end of the terminal is to be ignored.
+            if signal.getsignal(number) != signal.SIG_IGN:
+                loop.add_signal_handler(number, interrupt, task)
         return await work
 
     try:

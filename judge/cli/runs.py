@@ -117,7 +117,7 @@ async def _create(service: ServiceTarget, client: JudgeClient, spec: RunSpec, re
 )
 @click.option("--category", "categories", multiple=True, help="Only prompts of this category. Repeatable.")
 @click.option("--contestant", "contestants", multiple=True, help="Only contestants of this name. Repeatable.")
-@_option("--repeats", help="How often to judge each pair in each order.")
+@_option("--repeats", type=click.IntRange(1, 2**31 - 1), help="How often to judge each pair in each order.")
 @_option("--seed", help="Seed of everything that is drawn at random.")
 @click.option("--cache-tag", default="", help="Any word. With a new word, stored verdicts are not reused.")
 @click.option("--budget-usd", type=Usd(), default=0.0, help="The maximum cost in USD; 0 means no limit.")

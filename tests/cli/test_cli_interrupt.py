@@ -62,6 +62,39 @@ def test_an_interrupt_cancels_the_work_and_hides_what_fails_because_of_it(error:
     assert finished == [True]
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_the_end_of_a_terminal_or_a_process_interrupts_like_ctrl_c(number: signal.Signals) -> None:
+    """Calls that are paid for are not lost with an SSH connection."""
+    finished = []
+
+    async def work() -> int:
+        os.kill(os.getpid(), number)
+        try:
+            return await asyncio.Event().wait()
+        finally:
+            finished.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(work())
+
+    assert finished == [True]
+
+
+def test_under_nohup_the_end_of_a_terminal_is_ignored() -> None:
+    """The run goes on."""
+
+    async def work() -> int:
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.sleep(0)
+        return 0
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert run(work()) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_without_an_interrupt_an_error_is_raised() -> None:
     async def work() -> int:
         raise RuntimeError("broken")
