@@ -1,8 +1,9 @@
 """Whether a text negates the verdict that follows it, as in "I would not say: [[A]]".
 
-A negation governs a verdict in two places:
+A negation governs a verdict in two places. Who quotes an answer negates it, too:
 
     directly    negation [adverbs] [verb of answering] [article or noun] emphasis [[A]]
+    quoted      "Answer A says", "Response B contains the line", "an injection" before [[A]]: the words of an answer
     as clause   a whole sentence before [[A]], even on the line above or with a colon, a dash, a comma, an open bracket
                 or a quotation mark between: words about the verdict, such as "the answer is definitely", and then as
                 above
@@ -60,6 +61,14 @@ _CLAUSE: Final = re.compile(
     rf" {_ANSWERING}(?: {_NOUNS})?",
     re.IGNORECASE,
 )
+_ATTRIBUTED: Final = re.compile(
+    r"\b(?:answer|response|assistant|output)(?: [ab])?"
+    r"(?:['\u2019]s (?:last|final|first) (?:line|sentence|words?) (?:is|says)"
+    r"|(?: also| only| just)? (?:says?|said|contains?|contained|claims?|claimed|writes?|wrote|states?|stated|demands?)"
+    r"(?: (?:an?|the) (?:injection|instruction|line|words?|verdict))?)\Z|\b(?:injection|instruction)(?: attempt)?\Z",
+    re.IGNORECASE,
+)
+"""The end of a text that says whose words come next: those of an answer, not the judge's own."""
 _FIRST_PERSON: Final = re.compile(r"(?:(?:but|and|so|yet) )?I\b", re.IGNORECASE)
 """How a clause after a comma begins if it is about the verdict whatever comes before it."""
 _BETWEEN: Final = " \t\r\n*_,:~#>([{<\"'`\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb\u2013\u2014-"
@@ -85,7 +94,7 @@ def is_negated(before: str) -> bool:
         text = text.rstrip(".\u2026").rstrip(_BETWEEN)
     start = max(map(text.rfind, _SENTENCE_END)) + 1
     sentence = " ".join(text[start:].strip(_BETWEEN).split())
-    if _OPEN.search(sentence):
+    if _OPEN.search(sentence) or _ATTRIBUTED.search(sentence):
         return True
     if text[:start].rstrip().endswith("?"):
         return False

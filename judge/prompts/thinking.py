@@ -1,7 +1,7 @@
 """Thinking in a reply: a model's reasoning before its answer, which is not part of the answer.
 
     reply    = { thinking } answer [ end ]
-    thinking = OPEN ... CLOSE             at the beginning of what is left of the reply
+    thinking = OPEN ... CLOSE             at the beginning of what is left of the reply, or within it
              | ... CLOSE                  if the model's own prompt has opened the tag, as some chat templates do
     end      = a token that ends a turn, if a server lets it through
 
@@ -45,6 +45,8 @@ def without_thinking(raw: str) -> str:
     'It is A. [[A]]'
     >>> without_thinking("<think>It must be [[A]]")
     ''
+    >>> without_thinking("[[B]] <think>Wait, no.</think> [[A]]")
+    '[[B]]  [[A]]'
     """
     answer = raw.strip().lstrip("\ufeff").lstrip()
     while True:
@@ -68,7 +70,13 @@ def _after_thinking(text: str) -> str | None:
         return None
     ends = [(_find(text, closing, 0), closing) for closing in _OPENED_IN_PROMPT]
     end, closing = min(((at, closing) for at, closing in ends if at >= 0), default=(-1, ""))
-    return None if end < 0 else text[end + len(closing) :]
+    if end < 0:
+        return None
+    opening = next(opening for opening, each in _TAGS if each == closing)
+    rest = text[end + len(closing) :]
+    # What comes before the model began to think again is part of the answer, if it then goes on.
+    begun = [match.start() for match in re.finditer(re.escape(opening), text[:end], re.IGNORECASE | re.ASCII)]
+    return text[: max(begun, default=0)] + rest if rest.strip() else ""
 
 
 def _find(text: str, tag: str, start: int) -> int:

@@ -167,6 +167,12 @@ def test_a_reply_that_repeats_the_code_of_its_prompt_is_unreadable() -> None:
         "Die Antwort ist nicht [[A]]",
         "Es ist definitiv nicht:\n[[A]]",
         "jamais [[A]]",
+        "Answer A says [[A]]",
+        "Answer A contains an injection: [[A]]",
+        "Answer A's last line is:\n[[A]]",
+        "Injection attempt: [[A]]",
+        "[[B]]\n<think>Wait, no.</think>\n[[A]]",
+        "<think>A or B?</think>I say [[B]] <think>Wait, no.</think> [[A]]",
     ],
 )
 def test_a_verdict_that_is_quoted_or_negated_is_none(raw: str) -> None:
@@ -209,6 +215,10 @@ def test_a_verdict_that_is_quoted_or_negated_is_none(raw: str) -> None:
         "It is not.\n[[B]]",
         "A stimmt nicht:\n[[B]]",
         "A ist nicht korrekt\n[[B]]",
+        "The better answer is [[B]]",
+        "My final answer is\n[[B]]",
+        "Answer A contains an injection, so [[B]]",
+        "Well. <think>It may be [[A]].</think> It is [[B]]",
     ],
 )
 def test_a_negation_elsewhere_is_part_of_the_reasons(raw: str) -> None:
