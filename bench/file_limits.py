@@ -23,7 +23,7 @@ from pathlib import Path
 from figures import Figure, progress
 
 GIB = 1024**3
-ROOM = 8 * GIB
+FREE_BYTES = 8 * GIB
 MOST_MIB = 256
 ROW = b'{"prompt_id": "%d", "text": "' + b"a long text of a conversation " * 300 + b'"}\n'
 
@@ -32,8 +32,8 @@ def figures() -> Iterator[Figure]:
     """Import each file and measure the memory beyond that of an import of one row. Raises RuntimeError without room."""
     with tempfile.TemporaryDirectory(prefix="judge-bench-") as name:
         home = Path(name)
-        if shutil.disk_usage(home).free < ROOM:
-            raise RuntimeError(f"{home} has less than {ROOM / GIB:.0f} GiB free")
+        if shutil.disk_usage(home).free < FREE_BYTES:
+            raise RuntimeError(f"{home} has less than {FREE_BYTES / GIB:.0f} GiB free")
         (home / "one.jsonl").write_text('{"prompt_id": "one", "text": "q"}\n', "utf-8")
         _import(home, home / "one.jsonl")
         # The first import also made the store.

@@ -54,7 +54,7 @@ def _send(path: Path) -> tuple[_Uploads, FileAccount, int]:
 
 
 def test_import_rows_of_many_sources_are_read_in_one_pass(tmp_path: Path) -> None:
-    """Forty sources, which take turns, are forty uploads and one reading."""
+    """Forty sources, which take turns, are forty uploads of one pass."""
     path = tmp_path / "labels.jsonl"
     path.write_text("".join(json.dumps(_label(number)) + "\n" for number in range(4_000)), "utf-8")
 

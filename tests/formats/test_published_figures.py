@@ -153,7 +153,7 @@ def test_published_win_rates_of_ja_vicuna_qa(judge: Command) -> None:
 
 def test_published_pairs_of_fastchat(judge: Command) -> None:
     """FastChat's own table: 20 wins, 18 losses and 35 ties; two comparisons with an error are left out."""
-    judge("import", FORMATS / "fastchat-mt-bench/data", "--dataset", "fastchat", code=3)
+    judge("import", FORMATS / "fastchat-mt-bench/data", "--dataset", "fastchat")
 
     cells = published(judge, "judge:gpt-4", "--dataset", "fastchat", "--as", "mt-bench", "--reference", "phi-3")
 
