@@ -114,7 +114,7 @@ def run(work: Coroutine[object, object, T]) -> T:
         # Python delivers signals to its main thread only.
         for number in SIGNALS if threading.current_thread() is threading.main_thread() else ():
             # Under nohup, the end of the terminal does not count.
-            if signal.getsignal(number) != signal.SIG_IGN:
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 loop.add_signal_handler(number, interrupt, task)
         return await work
 
