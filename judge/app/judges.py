@@ -204,7 +204,7 @@ def endpoint_of(settings: JudgeSettings) -> Endpoint:
         _address(settings),
         secret.get_secret_value() if secret else "",
         timeout_seconds=settings.deadline_seconds,
-        # Within the deadline, so that a host that cannot be reached is told from an answer that takes too long.
+        # Within the deadline, so that a host that cannot be reached does not look like an answer that takes too long.
         connect_timeout_seconds=min(CONNECT_SECONDS, settings.deadline_seconds / 2),
         max_connections=min(settings.concurrency, 1000),
         headers=headers,

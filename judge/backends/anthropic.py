@@ -10,7 +10,7 @@ import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, Final
 
-from judge.backends.chat import broken, model_name, parse_json, usage_in
+from judge.backends.chat import broken, content_of, model_name, parse_json, usage_in
 from judge.backends.error_body import error_in
 from judge.backends.failures import failure_in_body, no_reply, readable, without_keys
 from judge.backends.finish import STATUSES, Finish, read_finish
@@ -19,7 +19,7 @@ from judge.backends.reply_text import read_text
 from judge.backends.sdk import Sdk
 from judge.backends.usage import read_usage
 from judge.domain.errors import CallFailed, TransportFailed
-from judge.domain.judge import Capabilities, Message, RenderedPrompt
+from judge.domain.judge import Capabilities, RenderedPrompt
 from judge.domain.messages import Image
 from judge.domain.verdict import Reply
 from judge.ports.backend import BatchItem, BatchProgress, BatchUndecided
@@ -88,7 +88,7 @@ class Anthropic:
             "model": self._model,
             "max_tokens": sampling.max_output_tokens,
             "messages": [
-                {"role": message.role, "content": _content(message)}
+                {"role": message.role, "content": content_of(message, _image)}
                 for message in prompt.messages
                 if message.role != "system"
             ],
@@ -158,16 +158,8 @@ class Anthropic:
         await self._sdk.request(self._sdk.client.messages.batches.cancel(batch))
 
 
-def _content(message: Message) -> str | list[dict[str, Any]]:
-    """Return what is sent of *message*: its text, or a list of texts and images."""
-    if not message.parts:
-        return encodable(message.content)
-    return [
-        {"type": "image", "source": {"type": "base64", "media_type": part.media_type, "data": part.base64}}
-        if isinstance(part, Image)
-        else {"type": "text", "text": encodable(part)}
-        for part in message.parts
-    ]
+def _image(image: Image) -> dict[str, Any]:
+    return {"type": "image", "source": {"type": "base64", "media_type": image.media_type, "data": image.base64}}
 
 
 def _result(line: bytes, secrets: Sequence[str]) -> tuple[str, Reply | CallFailed]:

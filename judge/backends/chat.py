@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from judge.backends.error_body import error_in, read_error
@@ -39,7 +39,7 @@ def request(
     sampling = prompt.sampling
     body: dict[str, Any] = {
         "model": model,
-        "messages": [{"role": message.role, "content": _content(message)} for message in prompt.messages],
+        "messages": [{"role": message.role, "content": content_of(message, _image)} for message in prompt.messages],
         budget: sampling.max_output_tokens,
     }
     if sampling.temperature is not None:
@@ -53,16 +53,17 @@ def request(
     return body
 
 
-def _content(message: Message) -> str | list[dict[str, Any]]:
-    """Return what is sent of *message*: its text, or a list of texts and images."""
+def content_of(message: Message, image: Callable[[Image], dict[str, Any]]) -> str | list[dict[str, Any]]:
+    """Return what is sent of *message*: its text, or a list of texts and of images as *image* makes them."""
     if not message.parts:
         return encodable(message.content)
     return [
-        {"type": "image_url", "image_url": {"url": f"data:{part.media_type};base64,{part.base64}"}}
-        if isinstance(part, Image)
-        else {"type": "text", "text": encodable(part)}
-        for part in message.parts
+        image(part) if isinstance(part, Image) else {"type": "text", "text": encodable(part)} for part in message.parts
     ]
+
+
+def _image(image: Image) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": image.data_url}}
 
 
 def completion(

@@ -19,6 +19,8 @@ from judge.ports.reply_memory import LARGE_BYTES, reserve_memory
 
 CONNECT_SECONDS: Final = 10.0
 """How long a connection may take to be made, by default."""
+_UNSENT: Final = frozenset(("ClientConnectorError", "ConnectionTimeoutError", "ClientHttpProxyError"))
+"""The errors of aiohttp, by name as in causes.py, after which nothing was sent."""
 REPLY_BYTES: Final = 4 << 20
 """The most bytes of an answer to one call that are read, decompressed."""
 RESULTS_BYTES: Final = 256 << 20
@@ -81,18 +83,25 @@ def silence_loggers(*loggers: str) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def no_answer(error: BaseException, unsent: tuple[type[BaseException], ...]) -> CallFailed:
+def request_errors() -> tuple[type[BaseException], ...]:
+    """Return the errors with which aiohttp says that a request got no answer that it can read."""
+    import aiohttp  # noqa: PLC0415  # imported only if there is such a judge
+
+    return aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError
+
+
+def no_answer(error: BaseException) -> CallFailed:
     """Return our error for a call that got no answer because of *error*, or the error of ours behind it.
 
-    The call may have been paid, unless a cause of the error is one of *unsent*: then the request was never sent, as if
-    the connection was refused, or the name or the certificate of the host is wrong.
+    The call may have been paid, unless a cause of the error is in _UNSENT: then the request was never sent, as if the
+    connection was refused, or the name or the certificate of the host is wrong.
     """
     for link in chain(error):
         if isinstance(link, CallFailed):
             return link
     # The HTTP client may report a connection that was cut after sending as a failed connect. So the whole chain of
     # causes is searched for an error of the library below it, which reports this correctly.
-    sent = not any(isinstance(link, unsent) for link in chain(error))
+    sent = not any(kind.__name__ in _UNSENT for link in chain(error) for kind in type(link).__mro__)
     return TransportFailed(f"{NO_ANSWER}{cause_of(error)}", maybe_paid=sent, unsent=not sent)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from judge.backends.chat import parse_json
 from judge.backends.error_body import error_in
 from judge.backends.failures import failure, failure_in_body
-from judge.backends.http import ACCEPT_ENCODING, REPLY_BYTES, Endpoint, bounded, no_answer
+from judge.backends.http import ACCEPT_ENCODING, REPLY_BYTES, Endpoint, bounded, no_answer, request_errors
 
 _ANTHROPIC: Final = {"anthropic-version": "2023-06-01"}
 _OK, _NOT_FOUND, _NOT_ALLOWED = 200, 404, 405
@@ -43,7 +43,6 @@ async def list_models(endpoint: Endpoint, vendor: str) -> ListedModels:
         headers |= _ANTHROPIC
     url = endpoint.base_url.rstrip("/") + ("/v1/models" if vendor == "anthropic" else "/models")
     timeout = aiohttp.ClientTimeout(total=endpoint.timeout_seconds, sock_connect=endpoint.connect_timeout_seconds)
-    unsent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
     try:
         async with (
             aiohttp.ClientSession(trust_env=False, auto_decompress=False, timeout=timeout) as session,
@@ -58,8 +57,8 @@ async def list_models(endpoint: Endpoint, vendor: str) -> ListedModels:
             encoding = response.headers.get("Content-Encoding", "")
             chunks = bounded(response.content.iter_any(), encoding, REPLY_BYTES)
             content = b"".join([chunk async for chunk in chunks])
-    except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise no_answer(error, unsent) from None
+    except request_errors() as error:
+        raise no_answer(error) from None
     if response.status == _OK:
         answer = parse_json(content)
         if isinstance(answer, Mapping) and (problem := error_in(answer)) is not None:

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from judge.backends.chat import usage_of_error
 from judge.backends.failures import failure
-from judge.backends.http import REPLY_BYTES, RESULTS_BYTES, Endpoint, bounded, no_answer, own_headers, silence_loggers
+from judge.backends.http import (
+    REPLY_BYTES,
+    RESULTS_BYTES,
+    Endpoint,
+    bounded,
+    no_answer,
+    own_headers,
+    request_errors,
+    silence_loggers,
+)
 from judge.backends.stated_cost import cost_in_headers
 from judge.domain.judge import RenderedPrompt
 
@@ -51,7 +60,6 @@ class Sdk:
         **settings: object,
     ) -> None:
         # Importing an SDK takes 0.8 s or more, so it is imported only if there is such a judge.
-        import aiohttp  # noqa: PLC0415
         import httpx2  # noqa: PLC0415
 
         silence_loggers(vendor.__name__, "httpx2")
@@ -79,11 +87,8 @@ class Sdk:
         self.secrets = endpoint.secrets
         self._response_type = httpx2.Response
         self._status_error = vendor.APIStatusError
-        self._unsent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
-        self._no_answer = (
-            *(vendor.APIError, httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError),
-            *(aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError),
-        )
+        of_sdk = (vendor.APIError, httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError)
+        self._no_answer = (*of_sdk, *request_errors())
 
     async def post(self, path: str, body: Mapping[str, Any], prompt: RenderedPrompt) -> HttpAnswer:
         """Return the answer to one call. Raises a CallFailed."""
@@ -127,7 +132,7 @@ class Sdk:
             usage = usage_of_error(body, headers)
             raise failure(code, body, headers, secrets=self.secrets, prompt=prompt, usage=usage) from None
         except self._no_answer as error:
-            raise no_answer(error, self._unsent) from None
+            raise no_answer(error) from None
 
     async def close(self) -> None:
         """Close the connections."""

@@ -9,7 +9,7 @@
 | LiteLLM | the header x-litellm-response-cost, and response_cost in _hidden_params |
 | gateways | total_cost, cost_usd, total_cost_usd, cost_in_usd, usd_cost; the header x-response-cost |
 
-Each may stand in the usage, in its cost_details, or beside the usage. They state one cost in different words, so the
+Each may stand in the usage, in its cost_details, or beside the usage. Several state the same cost, so only the
 largest counts. Only OpenRouter's part and that of the provider behind it are added up: if is_byok is true, or if it is
 missing and OpenRouter's part is at most half of the other, as its fee is. The same amount in two places is one amount.
 

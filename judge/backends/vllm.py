@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from judge.backends.chat import READ_CHARS, completion, parse_json, request, usage_of_error
 from judge.backends.error_body import error_in
 from judge.backends.failures import failure, failure_in_body, no_reply, without_secrets
-from judge.backends.http import ACCEPT_ENCODING, REPLY_BYTES, Endpoint, bounded, no_answer
+from judge.backends.http import ACCEPT_ENCODING, REPLY_BYTES, Endpoint, bounded, no_answer, request_errors
 from judge.backends.stated_cost import cost_in_headers
 from judge.backends.weights import CHECK_SECONDS, WeightFolder, check_weights
 from judge.domain.errors import CallFailed, JudgeUnusable, TransportFailed
@@ -77,8 +77,7 @@ class Vllm:
         )
         self._max_connections, self._proxy = endpoint.max_connections, endpoint.proxy or None
         self._session: aiohttp.ClientSession | None = None
-        self._unsent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
-        self._no_answer = (aiohttp.ClientError, aiohttp.http_exceptions.HttpProcessingError, OSError)
+        self._no_answer = request_errors()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -170,7 +169,7 @@ class Vllm:
                 chunks = bounded(response.content.iter_any(), encoding, REPLY_BYTES)
                 content = b"".join([chunk async for chunk in chunks])
         except self._no_answer as error:
-            raise no_answer(error, self._unsent) from None
+            raise no_answer(error) from None
         if _OK <= status < _REDIRECTS:
             return content, cost_in_headers(headers)
         lowered = {name.lower(): value for name, value in headers.items()}

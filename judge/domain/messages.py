@@ -56,7 +56,7 @@ class ToolCall:
     @property
     def block(self) -> tuple[str, str]:
         """What marks the part for a reader, and its text."""
-        return "tool call", f"{_titled(self.name, self.call_id)}\n{self.arguments}"
+        return "tool call", f"{_title(self.name, self.call_id)}\n{self.arguments}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,7 @@ class ToolResult:
     @property
     def block(self) -> tuple[str, str]:
         """What marks the part for a reader, and its text."""
-        title = _titled(self.name, self.call_id)
-        return "tool result", f"{title}\n{self.text}" if title else self.text
+        return "tool result", _below(_title(self.name, self.call_id), self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +84,7 @@ class Document:
     @property
     def block(self) -> tuple[str, str]:
         """What marks the part for a reader, and its text."""
-        title = _titled(self.title, self.source)
-        return "document", f"{title}\n{self.text}" if title else self.text
+        return "document", _below(_title(self.title, self.source), self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +110,11 @@ class Image:
         return base64.b64encode(self.data).decode()
 
     @property
+    def data_url(self) -> str:
+        """The image as an address that holds its bytes."""
+        return f"data:{self.media_type};base64,{self.base64}"
+
+    @property
     def block(self) -> tuple[str, str]:
         """What marks the part for a reader, and what stands for it in a text."""
         return "image", f"{self.media_type}, {len(self.data):,} bytes"
@@ -128,8 +131,12 @@ _KINDS: Mapping[str, type[Part]] = {
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
-def _titled(title: str, further: str) -> str:
+def _title(title: str, further: str) -> str:
     return f"{title} ({further})" if title and further else title or further
+
+
+def _below(title: str, text: str) -> str:
+    return f"{title}\n{text}" if title else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,17 +201,11 @@ class ChatTurn:
     @cached_property
     def text(self) -> str:
         """The turn as one text, with a mark before each part that says its role and kind."""
-        return "\n\n".join(
-            f"[{mark}]\n{text}"
-            for message in self.messages
-            for mark, text in (
-                (f"{message.role}: {kind}" if kind else message.role, text) for kind, text in _blocks(message)
-            )
-        )
+        return "\n\n".join(_marked(message.role, *part.block) for message in self.messages for part in message.parts)
 
 
-def _blocks(message: ChatMessage) -> Iterator[tuple[str, str]]:
-    return (part.block for part in message.parts)
+def _marked(role: Role, kind: str, text: str) -> str:
+    return f"[{role}: {kind}]\n{text}" if kind else f"[{role}]\n{text}"
 
 
 Turn: TypeAlias = str | ChatTurn

@@ -45,7 +45,7 @@ def recognize(path: Path, row: Row) -> Format | LeftOut | None:
 
 
 def _annotation_parser(path: Path) -> Parser:
-    """Return a parser that knows the outputs beside the annotations."""
+    """Return a parser that has read the outputs in the same folder as the annotations."""
     pairs = Pairs()
     above = path.parent.parent / "model_outputs.json"
     for other in (*sorted(path.parent.glob("*.json")), above):

@@ -168,7 +168,7 @@ def _conversation(row: Row, field: str) -> _Conversation:
             replies[-1].append(message)
         else:
             raise ValueError(f"has a message of {message.role.value!r} in {field}: it is before the first of a user")
-    # What the system says after the last message of the user was given to nobody.
+    # What the system says after the last message of the user was shown to no model.
     before = tuple(map(tuple, system[: len(turns)]))
     return _Conversation(tuple(turns), tuple(reply_turn(reply) if reply else "" for reply in replies), before)
 

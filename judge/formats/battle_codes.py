@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from judge.columns.arrays import Codes, Floats, Ints, used_codes
+from judge.columns.arrays import Codes, Floats, Ints, present
 from judge.columns.names import encode_names
 from judge.domain.dataset import Battle
 from judge.domain.outcome import Outcome
@@ -57,7 +57,7 @@ class BattleCodes:
     @property
     def contestants(self) -> set[str]:
         """The names of the contestants."""
-        return {self.names[code] for code in used_codes(len(self.names), self.left, self.right).tolist()}
+        return {self.names[code] for code in present(self.left, self.right).tolist()}
 
     @property
     def n_without_prompt(self) -> int:
@@ -67,9 +67,7 @@ class BattleCodes:
     @property
     def each_has_its_prompt(self) -> bool:
         """Whether each of several battles is on a prompt of its own, which is known."""
-        return (
-            len(self) > 1 and self.n_without_prompt == 0 and used_codes(len(self.names), self.prompt).size == len(self)
-        )
+        return len(self) > 1 and self.n_without_prompt == 0 and present(self.prompt).size == len(self)
 
     def without_prompts(self) -> BattleCodes:
         """Return the same battles, each independent of the others."""
@@ -85,7 +83,7 @@ class BattleCodes:
         for begin in range(0, len(self), most):
             rows = slice(begin, begin + most)
             left, right, prompt = self.left[rows], self.right[rows], self.prompt[rows]
-            used = used_codes(len(self.names), left, right, prompt[prompt != UNKNOWN_PROMPT])
+            used = present(left, right, prompt[prompt != UNKNOWN_PROMPT])
             # The last place is that of UNKNOWN_PROMPT, -1.
             places = np.full(len(self.names) + 1, UNKNOWN_PROMPT, dtype=np.int32)
             places[used] = np.arange(used.size)

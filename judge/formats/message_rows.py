@@ -69,7 +69,7 @@ def _part(part: Part) -> dict[str, Any]:
         case TextPart():
             return {"type": "text", "text": part.text}
         case Image():
-            return {"type": "image_url", "image_url": {"url": f"data:{part.media_type};base64,{part.base64}"}}
+            return {"type": "image_url", "image_url": {"url": part.data_url}}
         case Document():
             given = {"title": part.title, "source": part.source}
             return {"type": "document", "text": part.text, **{name: text for name, text in given.items() if text}}

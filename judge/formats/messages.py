@@ -113,17 +113,16 @@ def chat_message(row: Row) -> list[ChatMessage]:
     results = isinstance(content, list) and any(_type(part) == "tool_result" for part in content)
     if role is Role.TOOL and not results:
         return [ChatMessage(role, tuple(_result(row, content)))]
-    parts = [part for each in _contents(content) for part in _parts(each)]
-    parts += [part for call in row.get("tool_calls") or () for part in _tool_call(call)]
+    typed = [(_type(each), part) for each in _contents(content) for part in _parts(each)]
+    calls = [part for call in row.get("tool_calls") or () for part in _tool_call(call)]
     if isinstance(row.get("function_call"), Mapping):
-        parts.append(_call(row["function_call"], {}))
+        calls.append(_call(row["function_call"], {}))
     if role is not Role.USER or not results:
-        return [ChatMessage(role, tuple(parts or [TextPart("")]))]
+        return [ChatMessage(role, (*(part for _, part in typed), *calls) or (TextPart(""),))]
     # In Anthropic's shape, a message of the user holds the results of tools, with their images after them.
-    tagged = [(tag, part) for each in _contents(content) for tag in [_type(each)] for part in _parts(each)]
     return [
         ChatMessage(Role.TOOL if is_result else Role.USER, tuple(part for _, part in group))
-        for is_result, group in groupby(tagged, lambda each: each[0] == "tool_result")
+        for is_result, group in groupby(typed, lambda each: each[0] == "tool_result")
     ]
 
 

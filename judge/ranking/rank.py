@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from judge.columns.arrays import Floats, used_codes
+from judge.columns.arrays import Floats, present
 from judge.domain.errors import Incomparable, InvalidInput
 from judge.domain.names import SIDES
 from judge.domain.source import Source
@@ -116,7 +116,7 @@ def _fit(design: BattleDesign, options: RankOptions) -> Leaderboard:
         leaderboard,
         unranked=unranked,
         components=components,
-        prompts=used_codes(int(rankable.prompts.max(initial=-1)) + 1, rankable.prompts).size,
+        prompts=present(rankable.prompts).size,
         battles=rankable.n_votes,
     )
 

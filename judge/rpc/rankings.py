@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from judge.api.v1 import ranking_service_pb2 as pb
 from judge.api.v1 import ranking_service_pb2_grpc
-from judge.columns.arrays import used_codes
+from judge.columns.arrays import present
 from judge.domain.errors import InvalidInput
 from judge.domain.names import checked_name, resource_id
 from judge.domain.outcome import Outcome
@@ -170,7 +170,7 @@ class _BattleColumns:
         if not self._n:
             raise InvalidInput("battles", "there are no battles", reason="NO_BATTLES")
         left, right = np.concatenate(self._left), np.concatenate(self._right)
-        used = used_codes(len(self._names), left, right)
+        used = present(left, right)
         names = list(self._names)
         order = sorted(used.tolist(), key=lambda code: names[code])
         place = np.zeros(len(names), dtype=np.int32)
@@ -202,7 +202,7 @@ def _recoded(
     codes: npt.NDArray[np.int64], names: Sequence[str], code_of: Callable[[str], int]
 ) -> npt.NDArray[np.int64]:
     """Return *code_of* each code's name, and -1 for a code of -1. Names that no code is an index of are not used."""
-    used = used_codes(len(names), codes[codes >= 0])
+    used = present(codes[codes >= 0])
     # The last place is that of -1.
     places = np.full(len(names) + 1, -1, dtype=np.int64)
     places[used] = [code_of(names[code]) for code in used.tolist()]

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from judge.columns.arrays import Floats, Ints, sums
+from judge.columns.arrays import Floats, Ints, places, present, sums
 
 PENALTY = 0.01
 """Half of this times the squared coefficients is added to the negative log likelihood."""
@@ -75,7 +75,7 @@ def length_control(
     direction = np.linalg.solve(_information(design, chance, weight), slope)
     # How far each row moves the figure: by its own prompt, and by the coefficients.
     influence = weight * ((even - value) / total + (score - chance) * (design @ direction))
-    groups = sums(np.unique(cluster, return_inverse=True)[1], influence)
+    groups = sums(places(cluster, present(cluster)), influence)
     n = groups.size
     error = float(np.sqrt(n / (n - 1) * (groups @ groups))) if n > 1 else None
     return LengthControl(win_rate=value, standard_error=error, coefficients=coefficients)
@@ -92,8 +92,8 @@ def fitted_difficulties(score: Floats, length: Floats, weight: Floats, contestan
     >>> fitted_difficulties(*columns, np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])).tolist()
     [0.4, -0.4, 0.4, -0.4]
     """
-    codes = np.unique(contestant)
-    if codes.size < 2:  # noqa: PLR2004  # nobody else
+    codes = present(contestant)
+    if codes.size < 2:  # noqa: PLR2004  # one contestant tells no difficulty
         return None
     chance = np.empty(score.size)
     for code in codes:
