@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from judge.api.v1.run_service_pb2 import Pairing, Run, RunSpec
     from judge_client import JudgeClient
 
+MOST_REPEATS = 2**31 - 1
+"""The most that the API can hold."""
 _option = partial(server_option, PairingOptions())
 
 
@@ -33,6 +35,9 @@ def _pairing(pairs: str | None, turns: str | None, **fields: Any) -> Pairing:  #
     """Build the message from the options of `judge run`. Raises BadParameter for values that are not understood."""
     from judge.api.v1 import run_service_pb2 as pb  # noqa: PLC0415
 
+    repeats = fields["repeats"]
+    if repeats is not None and not 1 <= repeats <= MOST_REPEATS:
+        raise click.BadParameter(f"{repeats:,} is not from 1 to {MOST_REPEATS:,}", param_hint="--repeats")
     pairing = pb.Pairing(**fields)
     if pairs is not None:
         _set_policy(pairing, pairs)
@@ -117,7 +122,7 @@ async def _create(service: ServiceTarget, client: JudgeClient, spec: RunSpec, re
 )
 @click.option("--category", "categories", multiple=True, help="Only prompts of this category. Repeatable.")
 @click.option("--contestant", "contestants", multiple=True, help="Only contestants of this name. Repeatable.")
-@_option("--repeats", type=click.IntRange(1, 2**31 - 1), help="How often to judge each pair in each order.")
+@_option("--repeats", help="How often to judge each pair in each order.")
 @_option("--seed", help="Seed of everything that is drawn at random.")
 @click.option("--cache-tag", default="", help="Any word. With a new word, stored verdicts are not reused.")
 @click.option("--budget-usd", type=Usd(), default=0.0, help="The maximum cost in USD; 0 means no limit.")

@@ -201,6 +201,7 @@ def test_the_version_is_printed() -> None:
             ("run", "d", "--judge", "longest", "--budget-usd", amount)
             for amount in ("nan", "inf", "-1", "4e-7", "1e15")
         ),
+        *(("run", "d", "--judge", "longest", "--repeats", number) for number in ("0", "-1", "2147483648")),
         ("run", "d", "--judge", "longest", "--budget-hard"),
         ("resume", "r", "--budget-hard"),
         ("settle", "r", "--cost-usd", "nan"),
